@@ -1,0 +1,44 @@
+// The cryptographic primitives that the protocol stands on, as one interface with two providers: `noble.ts` (portable, the
+// reference) and `native.ts` (node:crypto). Both give the same answer on every input, the hostile ones included: if two
+// honest nodes differed on one crafted signature, an attacker could make them cut each other off. docs/protocol.md section 2.
+
+/** ChaCha20-Poly1305 under one key (RFC 8439); nonces are Noise's: 4 zero bytes, then the counter as 8 little-endian bytes. */
+export interface Aead {
+  /** Cipher text followed by its 16-byte tag, a new array. `nonce` 0 to 2^53 - 1. */
+  seal(nonce: number, associatedData: Uint8Array, plain: Uint8Array): Uint8Array
+  /** The plain text as a new array, or null when the tag does not match or `sealed` is shorter than a tag. */
+  open(nonce: number, associatedData: Uint8Array, sealed: Uint8Array): Uint8Array | null
+  /**
+   * The record layer's form of `seal`: writes cipher text and tag into `into` from `at` (room for plain.length + 16 is the
+   * caller's duty), with empty associated data. Returns the offset behind the tag.
+   */
+  sealInto(nonce: number, plain: Uint8Array, into: Uint8Array, at: number): number
+  /** Noise's REKEY: the cipher under the key that this one makes from 32 zero bytes with nonce 2^64 - 1. */
+  rekeyed(): Aead
+}
+
+/** A private key that is ready to sign: whatever the provider needs to be fast. */
+export interface Signer {
+  readonly publicKey: Uint8Array
+  /** 64 bytes, deterministic (RFC 8032). */
+  sign(message: Uint8Array): Uint8Array
+}
+
+export interface Primitives {
+  sha256(data: Uint8Array): Uint8Array
+  sha512(data: Uint8Array): Uint8Array
+  hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array
+  /** RFC 5869. `length` 1 to 8,160. */
+  hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array
+  /** RFC 7748 with clamping. Null when the result is all zero (a low-order public key). Keys are 32 bytes. */
+  x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null
+  x25519PublicKey(privateKey: Uint8Array): Uint8Array
+  /** `seed` is the 32-byte RFC 8032 private key. */
+  ed25519Signer(seed: Uint8Array): Signer
+  /**
+   * True when S < L and the encoding of [S]B - [k]A equals R's bytes. Never throws: wrong lengths are false.
+   * Whether A is an acceptable identity is another question: see identity/admission.
+   */
+  ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean
+  aead(key: Uint8Array): Aead
+}

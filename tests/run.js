@@ -1,0 +1,40 @@
+// Runs every *.test.ts below tests/ (or the files and folders named as arguments) with node:test through tsx, and fails
+// when none ran. Node 20 finds no TypeScript tests by itself and would exit with 0.
+import { spawn } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+
+function find(path) {
+  if (!statSync(path).isDirectory()) return [path]
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() || entry.name.endsWith('.test.ts'))
+    .flatMap((entry) => find(join(path, entry.name)))
+}
+
+const named = process.argv.slice(2)
+const files = (named.length > 0 ? named : [here]).flatMap(find).sort()
+if (files.length === 0) {
+  console.error('no test files found')
+  process.exit(1)
+}
+
+const child = spawn(
+  process.execPath,
+  ['--import', 'tsx', '--test', '--test-reporter=spec', '--test-timeout=120000', ...files],
+  { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } },
+)
+let tail = ''
+child.stdout.on('data', (chunk) => {
+  process.stdout.write(chunk)
+  tail = (tail + chunk).slice(-4000)
+})
+child.on('close', (code) => {
+  const count = (word) => Number(new RegExp(`^\\S+ ${word} (\\d+)$`, 'm').exec(tail)?.[1] ?? 0)
+  const passed = count('pass')
+  const failed = count('fail') + count('cancelled')
+  console.log(`${passed} passed, ${failed} failed, ${count('skipped')} skipped`)
+  process.exit(passed === 0 || failed > 0 ? 1 : (code ?? 1))
+})
