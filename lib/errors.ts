@@ -22,6 +22,7 @@ export const ERROR_FAULTS = {
   'self-connection': 'local',
   'already-connected': 'local',
   'too-many-neighbours': 'local',
+  'too-many-handshakes': 'local',
   banned: 'local',
   shutdown: 'local',
   disconnected: 'local',

@@ -22,6 +22,10 @@ export const ABOUT_BYTES_MAX = 4_096
 export const GOODBYE_BYTES_MAX = 1_024
 export const PEERS_BYTES_MAX = 65_536
 export const CBOR_DEPTH_MAX = 6
+/** Work and memory that one message may cost once decoded; a guess, far above what any message of version 1 holds. */
+export const CBOR_ITEMS_MAX = 65_536
+/** Keys whose hashes collide can be computed, and make a Map quadratic: 30,000 of them blocked it for 0.9 s, 64 cannot matter. */
+export const CBOR_MAP_ENTRIES_MAX = 64
 
 // What a peer says about itself
 export const FEATURES_MAX = 16
@@ -31,6 +35,8 @@ export const AGENT_BYTES_MAX = 64
 export const LISTEN_ADDRESSES_MAX = 8
 export const ADDRESS_BYTES_MAX = 256
 export const PEERS_MAX = 32
+/** A node record: eight addresses of the longest kind, its key, its signature, and the CBOR around them. */
+export const NODE_RECORD_BYTES_MAX = 2_560
 export const CERTIFICATE_BYTES_MAX = 2_048
 
 // Bundles
@@ -67,3 +73,19 @@ export const TURN_MS_MAX = 10
 /** How long a closing link may take to say goodbye, and a losing duplicate to be read to its end. */
 export const GOODBYE_FLUSH_MS = 500
 export const DUPLICATE_DRAIN_MS = 5_000
+
+// The table of neighbours. Not on the wire: what one node holds and does, whatever it is told.
+/** More at once would only make a slow resolver or a dead network slower; a full round of timeouts of 8 takes seconds. */
+export const DIALS_MAX = 8
+/** New dials to candidates in any second, so that false addresses make nobody a source of floods. */
+export const CANDIDATE_DIALS_PER_SECOND_MAX = 2
+export const CANDIDATES_MAX = 256
+/** Candidates kept by the word of one neighbour, so that four liars are needed to fill the table. */
+export const CANDIDATES_PER_TELLER_MAX = 64
+export const CANDIDATE_FAILURES_MAX = 5
+/** Seeds (1,024 by their option) and as many addresses that a program connects to. */
+export const ASKED_TARGETS_MAX = 2_048
+export const CONNECTS_WAITING_MAX = 1_024
+/** Peers that the program disconnected from and that we do not choose again by ourselves. */
+export const UNWANTED_PEERS_MAX = 256
+export const BAN_ENTRIES_MAX = 1_024

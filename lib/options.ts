@@ -1,5 +1,6 @@
 // The options of a Mesh: one object, checked once, frozen. Every error names the option and what would be right.
 
+import { copyBytes } from './bytes.ts'
 import { MeshError } from './errors.ts'
 import { AGENT_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, NAME_BYTES_MAX } from './limits.ts'
 
@@ -179,7 +180,7 @@ function boolean(name: string, given: unknown, fallback: boolean): boolean {
 function bytes32(name: string, given: unknown): Uint8Array | null {
   if (given === undefined) return null
   if (!(given instanceof Uint8Array) || given.length !== 32) throw bad(name, 'a Uint8Array of 32 bytes')
-  return given.slice()
+  return copyBytes(given)
 }
 
 function oneOf<T extends string>(name: string, given: unknown, fallback: T, allowed: readonly T[]): T {

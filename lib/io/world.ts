@@ -88,6 +88,8 @@ export interface InterfaceAddress {
   readonly internal: boolean
   /** IPv6 scope id, 0 where there is none. */
   readonly scope: number
+  /** Leading bits that all addresses of its subnet share: 0 to 32, or to 128. */
+  readonly prefixLength: number
 }
 
 export interface Files {
@@ -138,7 +140,10 @@ export interface MulticastSocket {
 }
 
 export interface Multicast {
-  /** Opens mDNS (port 5353) on one interface. `received` and `failed` may be called at any time until `close` resolves. */
+  /**
+   * Opens mDNS (port 5353) on one interface; failing to do so comes through `failed` too. Only packets from that interface's
+   * own link are `received`, our own included; what is not DNS is nothing. Both may be called until `close` resolves.
+   */
   open(
     on: InterfaceAddress,
     events: { received(packet: DnsPacket, from: Endpoint): void; failed(error: Error): void },

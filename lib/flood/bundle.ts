@@ -1,0 +1,205 @@
+// The bundle: one or more messages of one origin under one signature, the unit that floods. This module reads and writes
+// its bytes; whether it is new, genuine or wanted is the router's business. docs/protocol.md, "Bundles".
+//
+//   frame body   hops (1) || age ms (varint) || signature (64) || signed part
+//   signed part  CBOR [1, origin, epoch, first sequence, sent-at ms, flags, time-to-live s, [[topic, payload], …]]
+//   signature    over "mesh/1 bundle" || network id || SHA-256(signed part)
+//
+// Signature and signed part are never encoded again: every relay passes on the very bytes that came. Only hops and age,
+// which stand before them and are not signed, are written anew for each link.
+
+import { concatBytes, utf8 } from '../bytes.ts'
+import type { Primitives, Signer } from '../crypto/primitives.ts'
+import { MeshError } from '../errors.ts'
+import { CborReader } from '../framing/cbor-reader.ts'
+import { readVarint } from '../framing/varint.ts'
+import {
+  BUNDLE_BYTES_MAX,
+  BUNDLE_MESSAGES_MAX,
+  INTEGER_MAX,
+  PAYLOAD_BYTES_MAX,
+  RECORD_PLAIN_BYTES_MAX,
+  TOPIC_BYTES_MAX,
+} from '../limits.ts'
+import { isTopicText } from './topics.ts'
+
+export const BUNDLE_VERSION = 1
+export const SIGNATURE_BYTES = 64
+/** Flag bits of the signed part. */
+export const BundleFlag = { retained: 1 } as const
+
+/** What every holder of a bundle knows of it. */
+export interface Bundle {
+  /** Ed25519 public key of the origin, 32 bytes. */
+  readonly origin: Uint8Array
+  /** The same as one-byte text: the key under which tables know this origin. */
+  readonly originKey: string
+  readonly epoch: number
+  readonly first: number
+  readonly count: number
+  readonly sentAtMs: number
+  readonly flags: number
+  readonly timeToLiveS: number
+  /** Signature and signed part, as they go on the wire. Shared by every queue; nobody writes to it. */
+  readonly sealed: Uint8Array
+  /** Links crossed when it came here; 0 for our own. */
+  readonly hops: number
+  /** How long it had travelled when it came here. */
+  readonly ageMs: number
+  /** When it came here, by the monotonic clock. */
+  readonly heldSinceMs: number
+  /** Unique per (origin, epoch, first sequence): what queues know it by. */
+  readonly key: string
+}
+
+/** The messages of a received bundle, as places in its `sealed` bytes. */
+export interface BundleMessages {
+  readonly topics: readonly string[]
+  /** start, end, start, end, … of each payload. */
+  readonly payloads: readonly number[]
+}
+
+/** The head of a received bundle, and where its messages begin. */
+export interface BundleHead {
+  readonly bundle: Bundle
+  /** Offset in `bundle.sealed` of the message array's head. */
+  readonly messagesAt: number
+}
+
+/** Text with one character for each byte: the cheapest map key for binary data. */
+export function bytesKey(bytes: Uint8Array): string {
+  return String.fromCharCode.apply(null, bytes as unknown as number[])
+}
+
+/**
+ * Reads a frame body as far as the router needs it to tell whether it is a duplicate. Owns nothing: the bundle's bytes are
+ * subarrays of `body`. Returns null for a version that we do not know.
+ * Throws MeshError `bad-bundle` or `bad-cbor` when the bytes prove that no honest node made them.
+ */
+export function readBundleHead(body: Uint8Array, nowMs: number): BundleHead | null {
+  const hops = body[0]
+  if (hops === undefined || hops === 0) throw new MeshError('bad-bundle', 'a bundle that crossed no link')
+  const age = readVarint(body, 1, body.length)
+  if (age === null) throw new MeshError('bad-bundle', 'a bundle that ends in its age')
+  const sealed = body.subarray(age.next)
+  if (sealed.length <= SIGNATURE_BYTES) throw new MeshError('bad-bundle', 'a bundle without a signed part')
+  const reader = new CborReader(sealed, SIGNATURE_BYTES)
+  const elements = reader.array()
+  if (elements < 1) throw new MeshError('bad-bundle', 'a signed part without a version')
+  if (reader.uint() !== BUNDLE_VERSION) return null
+  if (elements < 8) throw new MeshError('bad-bundle', 'a signed part with too few elements')
+  const origin = reader.bytes(32)
+  if (origin.length !== 32) throw new MeshError('bad-bundle', 'an origin that is not 32 bytes')
+  const epoch = reader.uint()
+  const first = reader.uint()
+  const sentAtMs = reader.uint()
+  const flags = reader.uint()
+  const timeToLiveS = reader.uint()
+  const messagesAt = reader.at
+  const count = reader.array()
+  if (count < 1 || count > BUNDLE_MESSAGES_MAX) throw new MeshError('bad-bundle', `a bundle of ${count} messages`)
+  if (count > 1 && sealed.length - SIGNATURE_BYTES > BUNDLE_BYTES_MAX) {
+    throw new MeshError('bad-bundle', 'a bundle of several messages that is too large')
+  }
+  if (first > INTEGER_MAX - (count - 1)) throw new MeshError('bad-bundle', 'sequence numbers past 2^53 - 1')
+  const originKey = bytesKey(origin)
+  const bundle: Bundle = {
+    origin,
+    originKey,
+    epoch,
+    first,
+    count,
+    sentAtMs,
+    flags,
+    timeToLiveS,
+    sealed,
+    hops,
+    ageMs: age.value,
+    heldSinceMs: nowMs,
+    key: bundleKey(originKey, epoch, first),
+  }
+  return { bundle, messagesAt }
+}
+
+/** Checks every message and the end of the signed part. Throws MeshError `bad-bundle` or `bad-cbor`. */
+export function readBundleMessages(head: BundleHead): BundleMessages {
+  const { sealed, count } = head.bundle
+  const reader = new CborReader(sealed, SIGNATURE_BYTES)
+  const elements = reader.array()
+  reader.at = head.messagesAt
+  reader.array()
+  const topics: string[] = []
+  const payloads: number[] = []
+  let topic = ''
+  let topicAt = 0
+  let topicEnd = 0
+  for (let i = 0; i < count; i++) {
+    const parts = reader.array()
+    if (parts < 2) throw new MeshError('bad-bundle', 'a message without topic and payload')
+    // Most messages of a bundle share their topic: equal bytes are equal text, already checked.
+    const at = reader.at
+    if (i > 0 && sameBytes(sealed, topicAt, topicEnd, at)) {
+      reader.at = at + (topicEnd - topicAt)
+    } else {
+      topic = reader.text(TOPIC_BYTES_MAX)
+      if (!isTopicText(topic)) throw new MeshError('bad-bundle', 'a topic that is empty, has a wildcard or U+0000')
+      topicAt = at
+      topicEnd = reader.at
+    }
+    const payload = reader.bytes(PAYLOAD_BYTES_MAX)
+    topics.push(topic)
+    payloads.push(reader.at - payload.length, reader.at)
+    for (let extra = 2; extra < parts; extra++) reader.skip()
+  }
+  for (let extra = 8; extra < elements; extra++) reader.skip()
+  reader.finish()
+  return { topics, payloads }
+}
+
+function sameBytes(bytes: Uint8Array, from: number, to: number, at: number): boolean {
+  if (at + (to - from) > bytes.length) return false
+  for (let i = from; i < to; i++) if (bytes[i] !== bytes[at + i - from]) return false
+  return true
+}
+
+/** `originKey` as in `Bundle`. */
+export function bundleKey(originKey: string, epoch: number, first: number): string {
+  return `${originKey}${epoch}/${first}`
+}
+
+/** A bundle's age as it must be told when it leaves now: what it came with, and our own share. Whole milliseconds. */
+export function ageAt(bundle: Bundle, nowMs: number): number {
+  return Math.min(INTEGER_MAX, bundle.ageMs + Math.max(0, Math.floor(nowMs - bundle.heldSinceMs)))
+}
+
+/** Makes and checks bundle signatures for one network. */
+export class BundleSigning {
+  readonly #primitives: Primitives
+  readonly #text: Uint8Array
+  readonly #digestAt: number
+
+  constructor(networkId: Uint8Array, primitives: Primitives) {
+    this.#primitives = primitives
+    const prefix = concatBytes(utf8('mesh/1 bundle'), networkId)
+    this.#digestAt = prefix.length
+    this.#text = concatBytes(prefix, new Uint8Array(32))
+  }
+
+  /** Writes the signature into the first 64 bytes of `sealed`, whose rest is the signed part. */
+  sign(sealed: Uint8Array, signer: Signer): void {
+    sealed.set(signer.sign(this.#signedText(sealed)), 0)
+  }
+
+  verify(bundle: Bundle): boolean {
+    const text = this.#signedText(bundle.sealed)
+    return this.#primitives.ed25519Verify(bundle.origin, text, bundle.sealed.subarray(0, SIGNATURE_BYTES))
+  }
+
+  #signedText(sealed: Uint8Array): Uint8Array {
+    this.#text.set(this.#primitives.sha256(sealed.subarray(SIGNATURE_BYTES)), this.#digestAt)
+    return this.#text
+  }
+}
+
+/** Frame head (4), hops (1) and age (at most 8): with these a bundle of this size still fits one record, whole. */
+export const BUNDLE_FILL_BYTES_MAX: number = RECORD_PLAIN_BYTES_MAX - 4 - 1 - 8 - SIGNATURE_BYTES

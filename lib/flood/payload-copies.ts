@@ -1,0 +1,26 @@
+// Copies payloads for their receivers. Small ones are cut from a slab, since an ArrayBuffer each costs more than the copy;
+// a kept payload then holds at most one slab in memory.
+
+import { copyBytes } from '../bytes.ts'
+
+const SLAB_BYTES = 8_192
+const OWN_BUFFER_BYTES = 2_048
+
+export class PayloadCopies {
+  #slab = new Uint8Array(SLAB_BYTES)
+  #used = 0
+
+  /** A copy of bytes[start, end): nobody else sees or changes it. */
+  copy(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    const length = end - start
+    if (length >= OWN_BUFFER_BYTES) return copyBytes(bytes.subarray(start, end))
+    if (this.#used + length > SLAB_BYTES) {
+      this.#slab = new Uint8Array(SLAB_BYTES)
+      this.#used = 0
+    }
+    const copy = this.#slab.subarray(this.#used, this.#used + length)
+    copy.set(bytes.subarray(start, end))
+    this.#used += length
+    return copy
+  }
+}

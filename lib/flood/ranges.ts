@@ -1,0 +1,95 @@
+// The sequence numbers of one epoch that were already taken, as sorted, disjoint, non-touching ranges: exact, and one
+// range for any volume that comes in order. docs/protocol.md, "Seen".
+
+import { RANGES_PER_EPOCH_MAX } from '../limits.ts'
+
+/** How a run of numbers relates to those taken. */
+export type Overlap = 'none' | 'all' | 'some'
+
+export class Ranges {
+  /** first, last, first, last, … ascending; `last` is included. */
+  readonly #bounds: number[] = []
+  /** For each range, when it was begun: the gap below it is as old as that. */
+  readonly #begunMs: number[] = []
+
+  get count(): number {
+    return this.#begunMs.length
+  }
+
+  /** The largest number taken, or -1. */
+  get last(): number {
+    return this.#bounds.length === 0 ? -1 : this.#bounds[this.#bounds.length - 1]!
+  }
+
+  /** first, last, first, last, …: a copy. */
+  toArray(): number[] {
+    return this.#bounds.slice()
+  }
+
+  overlap(first: number, last: number): Overlap {
+    const bounds = this.#bounds
+    if (bounds.length === 0 || first > bounds[bounds.length - 1]!) return 'none'
+    const index = this.#firstEndingAtOrAfter(first)
+    const begin = bounds[index * 2]!
+    if (begin > last) return 'none'
+    return begin <= first && bounds[index * 2 + 1]! >= last ? 'all' : 'some'
+  }
+
+  /** Whether `add` of these would make one range too many. */
+  wouldOverflow(first: number, last: number): boolean {
+    if (this.count < RANGES_PER_EPOCH_MAX) return false
+    const index = this.#firstEndingAtOrAfter(first - 1)
+    return index === this.count || this.#bounds[index * 2]! > last + 1
+  }
+
+  /** Marks all of first…last as taken. Returns by how much `count` changed. */
+  add(first: number, last: number, nowMs: number): number {
+    const bounds = this.#bounds
+    const before = this.count
+    if (before > 0 && first === bounds[bounds.length - 1]! + 1) {
+      bounds[bounds.length - 1] = last
+      return 0
+    }
+    const from = this.#firstEndingAtOrAfter(first - 1)
+    let to = from
+    let begin = first
+    let end = last
+    let begunMs = nowMs
+    while (to < before && bounds[to * 2]! <= last + 1) {
+      begin = Math.min(begin, bounds[to * 2]!)
+      end = Math.max(end, bounds[to * 2 + 1]!)
+      begunMs = Math.min(begunMs, this.#begunMs[to]!)
+      to++
+    }
+    bounds.splice(from * 2, (to - from) * 2, begin, end)
+    this.#begunMs.splice(from, to - from, begunMs)
+    return this.count - before
+  }
+
+  /**
+   * Gives up the lowest gap (the one below the first range included) when it is at least `ageMs` old, by marking its
+   * numbers as taken. Returns by how much `count` changed, or null when that gap is too young or there is none.
+   */
+  giveUpLowestGap(nowMs: number, ageMs: number): number | null {
+    const bounds = this.#bounds
+    if (this.count === 0) return null
+    const below = bounds[0]! > 0
+    const above = below ? 0 : 1
+    if (above >= this.count || nowMs - this.#begunMs[above]! < ageMs) return null
+    const gapFirst = below ? 0 : bounds[1]! + 1
+    return this.add(gapFirst, bounds[above * 2]! - 1, nowMs)
+  }
+
+  /** Index of the first range whose last number is at least `number`; `count` when there is none. */
+  #firstEndingAtOrAfter(number: number): number {
+    const bounds = this.#bounds
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (bounds[middle * 2 + 1]! < number) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

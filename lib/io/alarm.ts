@@ -1,0 +1,48 @@
+// One deadline at a time over a Clock: a state machine says when it wants to be called next, and is called then. Moving the
+// deadline later costs nothing until the old one fires; so a deadline that is pushed back with every byte needs no timer each.
+
+import type { Clock, Timer } from './world.ts'
+
+export class Alarm {
+  readonly #clock: Clock
+  readonly #ring: () => void
+  #timer: Timer | null = null
+  #timerMs = Number.POSITIVE_INFINITY
+  #deadlineMs = Number.POSITIVE_INFINITY
+
+  constructor(clock: Clock, ring: () => void) {
+    this.#clock = clock
+    this.#ring = ring
+  }
+
+  /** Rings at `deadlineMs` of the clock's monotonic time, in place of what was set before; null: not at all. */
+  set(deadlineMs: number | null): void {
+    this.#deadlineMs = deadlineMs ?? Number.POSITIVE_INFINITY
+    if (this.#deadlineMs < this.#timerMs) this.#arm()
+    else if (deadlineMs === null) this.cancel()
+  }
+
+  cancel(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#timerMs = Number.POSITIVE_INFINITY
+    this.#deadlineMs = Number.POSITIVE_INFINITY
+  }
+
+  #arm(): void {
+    this.#timer?.cancel()
+    this.#timerMs = this.#deadlineMs
+    // Timers of more than 2^31 - 1 ms fire at once in Node; a day is often enough to look again.
+    const delayMs = Math.min(Math.max(0, this.#deadlineMs - this.#clock.nowMs()), 86_400_000)
+    this.#timer = this.#clock.timer(Math.ceil(delayMs), () => {
+      this.#timer = null
+      this.#timerMs = Number.POSITIVE_INFINITY
+      if (this.#clock.nowMs() < this.#deadlineMs) {
+        if (this.#deadlineMs < Number.POSITIVE_INFINITY) this.#arm()
+        return
+      }
+      this.#deadlineMs = Number.POSITIVE_INFINITY
+      this.#ring()
+    })
+  }
+}

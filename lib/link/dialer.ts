@@ -1,0 +1,138 @@
+// Carries out one try at one address: resolves the name, tries all its addresses one after the other, shakes hands. Which
+// addresses are tried, and when again, is the table's business. docs/protocol.md, "Handshake and opening".
+
+import { MeshError, reasonOf } from '../errors.ts'
+import { type Address, formatAddress } from '../identity/address.ts'
+import type { Identity } from '../identity/identities.ts'
+import type { Names, Socket, Tcp } from '../io/world.ts'
+import { type Admission, type Opened, Opening, type OpeningContext } from './opening.ts'
+
+/** Addresses of one name that one try goes through. */
+const ADDRESSES_PER_TRY_MAX = 16
+
+/** Exactly one of `opened` and `failed` is called, once; neither after `signal` was aborted. */
+export interface DialEvents {
+  /** TCP is connected. */
+  handshaking(): void
+  admit(identity: Identity): Admission
+  peersTold(records: readonly Uint8Array[], identity: Identity, socket: Socket): void
+  opened(parts: Opened, address: string): void
+  failed(error: MeshError, goodbyeCode: number | null): void
+}
+
+export interface DialerOptions {
+  readonly context: OpeningContext
+  readonly tcp: Tcp
+  readonly names: Names
+  readonly timeoutMs: number
+}
+
+type Outcome =
+  | { readonly parts: Opened }
+  | { readonly parts: null; readonly error: MeshError; readonly goodbyeCode: number | null }
+
+export class Dialer {
+  readonly #options: DialerOptions
+
+  constructor(options: DialerOptions) {
+    this.#options = options
+  }
+
+  async dial(address: Address, signal: AbortSignal, events: DialEvents): Promise<void> {
+    let outcome: Outcome | null = null
+    try {
+      const hosts = await this.#resolve(address)
+      const reasons: string[] = []
+      for (const host of hosts.slice(0, ADDRESSES_PER_TRY_MAX)) {
+        if (signal.aborted) return
+        outcome = await this.#tryHost(host, address, signal, events)
+        if (outcome.parts !== null) return events.opened(outcome.parts, formatAddress({ ...address, peer: null }))
+        reasons.push(outcome.error.message)
+        // A node that answered and refused will do so at its other addresses too.
+        if (outcome.goodbyeCode !== null) break
+      }
+      if (outcome !== null && reasons.length > 1 && outcome.goodbyeCode === null) {
+        const all = new MeshError(outcome.error.code, [...new Set(reasons)].join('; '), { cause: outcome.error })
+        outcome = { parts: null, error: all, goodbyeCode: null }
+      }
+    } catch (error) {
+      const failure =
+        error instanceof MeshError ? error : new MeshError('dial-failed', reasonOf(error), { cause: error })
+      outcome = { parts: null, error: failure, goodbyeCode: null }
+    }
+    if (signal.aborted) return
+    const { error, goodbyeCode } = outcome ?? {
+      error: new MeshError('name-not-found', `${address.host} has no address`),
+      goodbyeCode: null,
+    }
+    events.failed(error, goodbyeCode)
+  }
+
+  async #resolve(address: Address): Promise<readonly string[]> {
+    const { names } = this.#options
+    switch (address.kind) {
+      case 'ip4':
+      case 'ip6':
+        return [address.host]
+      case 'dns':
+        return names.resolve(address.host, 'any')
+      case 'dns4':
+        return names.resolve(address.host, 'ip4')
+      case 'dns6':
+        return names.resolve(address.host, 'ip6')
+    }
+  }
+
+  async #tryHost(host: string, address: Address, signal: AbortSignal, events: DialEvents): Promise<Outcome> {
+    const { context, tcp, timeoutMs } = this.#options
+    const { clock } = context
+    const giveUp = new AbortController()
+    const abort = (): void => giveUp.abort(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    const timer = clock.timer(timeoutMs, abort)
+    try {
+      const socket = await tcp.dial({ host, port: address.port }, giveUp.signal)
+      if (signal.aborted) {
+        socket.destroy()
+        throw new MeshError('aborted', 'the dial was given up')
+      }
+      events.handshaking()
+      return await this.#open(socket, address, signal, clock.nowMs() + timeoutMs, events)
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      const late = error.code === 'aborted' && !signal.aborted
+      const text = `no connection to ${host} port ${address.port} within ${timeoutMs / 1000} s`
+      return { parts: null, error: late ? new MeshError('dial-failed', text) : error, goodbyeCode: null }
+    } finally {
+      timer.cancel()
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  #open(
+    socket: Socket,
+    address: Address,
+    signal: AbortSignal,
+    deadlineMs: number,
+    events: DialEvents,
+  ): Promise<Outcome> {
+    return new Promise((resolve) => {
+      const role = { initiator: true, expected: address.peer } as const
+      const opening = new Opening(this.#options.context, socket, role, deadlineMs, {
+        admit: (identity) => events.admit(identity),
+        refusalPeers: () => null,
+        peersTold: (records, identity) => events.peersTold(records, identity, socket),
+        opened: (parts) => {
+          signal.removeEventListener('abort', abort)
+          resolve({ parts })
+        },
+        failed: (error, goodbyeCode) => {
+          signal.removeEventListener('abort', abort)
+          resolve({ parts: null, error, goodbyeCode })
+        },
+      })
+      const abort = (): void => opening.abort(new MeshError('aborted', 'the dial was given up'))
+      signal.addEventListener('abort', abort, { once: true })
+    })
+  }
+}

@@ -1,0 +1,362 @@
+// A connection on its way to being a link: preamble, Noise handshake, `about`; then it is open and its parts are handed on.
+// One absolute deadline holds for all of it, whatever the pace of the bytes. A stranger gets no answer: whatever is wrong
+// before the other end is proven closes the socket without a word. docs/protocol.md, "Handshake and opening".
+
+import { EMPTY, equalBytes } from '../bytes.ts'
+import type { Primitives } from '../crypto/primitives.ts'
+import { MeshError } from '../errors.ts'
+import { type CborValue, decodeCbor, encodeCbor } from '../framing/cbor.ts'
+import { CborReader } from '../framing/cbor-reader.ts'
+import { encodeFrame, type Frame, FrameReader, FrameType } from '../framing/frames.ts'
+import { decodeGoodbye, encodeGoodbye, GoodbyeCode } from '../framing/goodbye.ts'
+import { RecordOpener, RecordReader, RecordSealer, sealedLength } from '../framing/records.ts'
+import type { Identities, Identity } from '../identity/identities.ts'
+import type { KeyPair } from '../identity/key-pair.ts'
+import type { Network } from '../identity/network.ts'
+import { Alarm } from '../io/alarm.ts'
+import type { Clock, Endpoint, Random, Socket } from '../io/world.ts'
+import {
+  FEATURE_BYTES_MAX,
+  FEATURES_MAX,
+  GOODBYE_FLUSH_MS,
+  HANDSHAKE_RECORD_BYTES_MAX,
+  PEERS_BYTES_MAX,
+  PEERS_MAX,
+  RECORD_BYTES_MAX,
+  UNPROVEN_BYTES_MAX,
+} from '../limits.ts'
+import { HandshakeState } from '../noise/handshake-state.ts'
+import { type About, decodeAbout } from './about.ts'
+import { PREAMBLE } from './preamble.ts'
+
+const PATTERN = 'XXpsk0'
+/** Keys of the map in handshake payloads; numbers are never reused. */
+const PayloadKey = { identity: 1, features: 2 } as const
+
+/** What every opening of one node shares. */
+export interface OpeningContext {
+  readonly clock: Clock
+  readonly random: Random
+  readonly primitives: Primitives
+  readonly identities: Identities
+  readonly keyPair: KeyPair
+  readonly network: Network
+  /** Features offered in the handshake. */
+  readonly features: readonly string[]
+  /** The body of our `about` for a connection whose other end is `remote`. */
+  about(remote: Endpoint): Uint8Array
+  /** Throws a MeshError with a remote fault when the node record is not genuine or not of this identity. */
+  checkRecord(record: Uint8Array, identity: Identity): void
+}
+
+/** Whether a proven identity may go on; `code` and `text` are what a listener says when not. */
+export type Admission = { readonly ok: true } | { readonly ok: false; readonly code: number; readonly error: MeshError }
+
+/** A connection that is open: everything that a link needs to go on where the opening stopped. */
+export interface Opened {
+  readonly identity: Identity
+  readonly about: About
+  readonly features: readonly string[]
+  readonly socket: Socket
+  readonly records: RecordReader
+  readonly frames: FrameReader
+  readonly sealer: RecordSealer
+  readonly opener: RecordOpener
+}
+
+/** Exactly one of `opened` and `failed` is called, once. */
+export interface OpeningEvents {
+  /** The dialer after message 2, the listener after message 3: may this identity go on? */
+  admit(identity: Identity): Admission
+  /** Records to send to a peer that was refused for want of room: the body of a `peers` frame, or null. */
+  refusalPeers(): Uint8Array | null
+  /** The other end refused us and told us of others instead. */
+  peersTold(records: readonly Uint8Array[], identity: Identity): void
+  opened(parts: Opened): void
+  failed(error: MeshError, goodbyeCode: number | null): void
+}
+
+type Phase =
+  | { readonly name: 'noise'; readonly state: HandshakeState }
+  | {
+      readonly name: 'about'
+      readonly identity: Identity
+      readonly sealer: RecordSealer
+      readonly opener: RecordOpener
+      readonly frames: FrameReader
+    }
+  | { readonly name: 'over' }
+
+export class Opening {
+  readonly #context: OpeningContext
+  readonly #socket: Socket
+  readonly #initiator: boolean
+  readonly #expected: string | null
+  readonly #events: OpeningEvents
+  readonly #records = new RecordReader(HANDSHAKE_RECORD_BYTES_MAX)
+  readonly #deadline: Alarm
+  #phase: Phase
+  #messages = 0
+  #features: readonly string[] = []
+
+  /**
+   * Starts at once. `expected`: the peer id that a dialer insists on. `deadlineMs` is absolute. For a listener, `first` is
+   * what was read behind the preamble.
+   */
+  constructor(
+    context: OpeningContext,
+    socket: Socket,
+    role: { initiator: true; expected: string | null } | { initiator: false; first: Uint8Array },
+    deadlineMs: number,
+    events: OpeningEvents,
+  ) {
+    this.#context = context
+    this.#socket = socket
+    this.#initiator = role.initiator
+    this.#expected = role.initiator ? role.expected : null
+    this.#events = events
+    const { keyPair, network, primitives, random } = context
+    const state = new HandshakeState({
+      pattern: PATTERN,
+      initiator: role.initiator,
+      prologue: PREAMBLE,
+      primitives,
+      random: (length) => random.bytes(length),
+      s: { privateKey: keyPair.x25519PrivateKey, publicKey: keyPair.identity.x25519Key },
+      psks: [network.psk],
+    })
+    this.#phase = { name: 'noise', state }
+    this.#deadline = new Alarm(context.clock, () => {
+      this.#fail(new MeshError('handshake-timeout', 'the other end did not complete the handshake in time'))
+    })
+    this.#deadline.set(deadlineMs)
+    if (role.initiator) {
+      socket.write(PREAMBLE)
+      this.#writeHandshake(state, EMPTY)
+    }
+    socket.attach({
+      data: (bytes) => this.#received(bytes),
+      drained: () => {},
+      ended: () => this.#otherEnded(),
+      closed: (error) => this.#closed(error),
+    })
+    if (!role.initiator && role.first.length > 0) this.#received(role.first)
+  }
+
+  /** Gives up, for a reason of our own. `failed` is called. */
+  abort(error: MeshError): void {
+    this.#fail(error)
+  }
+
+  #received(bytes: Uint8Array): void {
+    if (this.#phase.name === 'over') return
+    try {
+      this.#records.push(bytes)
+      for (;;) {
+        const phase = this.#current()
+        if (phase.name === 'over') return
+        if (phase.name === 'about') {
+          const frame = phase.frames.next()
+          if (frame !== null) {
+            if (frame.known) this.#frame(frame, phase.identity)
+            continue
+          }
+        }
+        const record = this.#records.next()
+        if (record === null) return this.#boundUnproven(phase)
+        if (phase.name === 'noise') this.#readHandshake(phase.state, record)
+        else phase.frames.push(phase.opener.open(record))
+      }
+    } catch (error) {
+      this.#faulty(error)
+    }
+  }
+
+  #boundUnproven(phase: Phase): void {
+    if (phase.name === 'noise' && this.#records.bufferedBytes > UNPROVEN_BYTES_MAX) {
+      throw new MeshError('bad-handshake', 'more bytes than a handshake needs')
+    }
+  }
+
+  #faulty(error: unknown): void {
+    if (!(error instanceof MeshError) || error.fault !== 'remote') throw error
+    // Where frames work the other end is proven and is told; a record that does not open ends in silence.
+    if (this.#phase.name === 'about' && error.code !== 'bad-record') this.#refuse(GoodbyeCode.protocolError, error.message, null, error)
+    else this.#fail(error)
+  }
+
+  // XXpsk0: dialer writes message 1 and 3, listener message 2.
+  #readHandshake(state: HandshakeState, record: Uint8Array): void {
+    const payload = state.readMessage(record)
+    this.#messages++
+    if (!this.#initiator && this.#messages === 1) {
+      if (payload.length > 0) throw new MeshError('bad-handshake', 'the first handshake message has a payload')
+      this.#writeHandshake(state, this.#ownPayload())
+      return
+    }
+    const identity = this.#provenIdentity(payload, state)
+    if (this.#initiator) {
+      if (this.#expected !== null && identity.id !== this.#expected) {
+        return this.#fail(new MeshError('wrong-identity', `expected ${this.#expected}, found ${identity.id}`))
+      }
+      const admission = this.#events.admit(identity)
+      if (!admission.ok) return this.#fail(admission.error)
+      this.#writeHandshake(state, this.#ownPayload())
+      return this.#enterAbout(state, identity)
+    }
+    this.#enterAbout(state, identity)
+  }
+
+  #enterAbout(state: HandshakeState, identity: Identity): void {
+    const { send, receive } = state.split()
+    const sealer = new RecordSealer(send)
+    this.#records.recordBytesMax = RECORD_BYTES_MAX
+    this.#phase = { name: 'about', identity, sealer, opener: new RecordOpener(receive), frames: new FrameReader() }
+    if (!this.#initiator) {
+      const admission = this.#events.admit(identity)
+      if (!admission.ok) {
+        const peers = admission.code === GoodbyeCode.tooMany ? this.#events.refusalPeers() : null
+        return this.#refuse(admission.code, admission.error.message, peers, admission.error)
+      }
+    }
+    this.#writeSealed(sealer, encodeFrame(FrameType.about, this.#context.about(this.#socket.remote)))
+  }
+
+  #frame(frame: Frame, identity: Identity): void {
+    switch (frame.type) {
+      case FrameType.about:
+        return this.#open(decodeAbout(frame.body), identity)
+      case FrameType.peers:
+        return this.#events.peersTold(decodePeers(frame.body), identity)
+      case FrameType.goodbye: {
+        const { code, text } = decodeGoodbye(frame.body)
+        return this.#fail(new MeshError('peer-said-goodbye', goodbyeReason(code, text)), code)
+      }
+      default:
+        throw new MeshError('bad-frame', `a frame of type ${frame.type} before about`)
+    }
+  }
+
+  #open(about: About, identity: Identity): void {
+    const phase = this.#phase
+    if (phase.name !== 'about') return
+    if (about.record !== null) this.#context.checkRecord(about.record, identity)
+    this.#phase = { name: 'over' }
+    this.#deadline.cancel()
+    const { sealer, opener, frames } = phase
+    const [features, records, socket] = [this.#features, this.#records, this.#socket]
+    this.#events.opened({ identity, about, features, socket, records, frames, sealer, opener })
+  }
+
+  #ownPayload(): Uint8Array {
+    const { keyPair, features } = this.#context
+    return encodeCbor(
+      new Map<number, Uint8Array | string[]>([
+        [PayloadKey.identity, keyPair.identity.publicKey],
+        [PayloadKey.features, [...features]],
+      ]),
+    )
+  }
+
+  #provenIdentity(payload: Uint8Array, state: HandshakeState): Identity {
+    const map = decodeCbor(payload)
+    if (!(map instanceof Map)) throw new MeshError('bad-handshake', 'a handshake payload that is not a map')
+    const publicKey = map.get(PayloadKey.identity)
+    if (!(publicKey instanceof Uint8Array) || publicKey.length !== 32) {
+      throw new MeshError('bad-handshake', 'a handshake payload without an identity of 32 bytes')
+    }
+    this.#features = decodeFeatures(map.get(PayloadKey.features))
+    const identity = this.#context.identities.admit(publicKey)
+    if (identity === null) throw new MeshError('bad-identity', 'the identity is not an acceptable Ed25519 public key')
+    if (state.remoteStatic === null || !equalBytes(identity.x25519Key, state.remoteStatic)) {
+      throw new MeshError('bad-identity', 'the identity does not belong to the key that the handshake proved')
+    }
+    return identity
+  }
+
+  #writeHandshake(state: HandshakeState, payload: Uint8Array): void {
+    const message = state.writeMessage(payload)
+    const record = new Uint8Array(2 + message.length)
+    new DataView(record.buffer).setUint16(0, message.length)
+    record.set(message, 2)
+    this.#socket.write(record)
+  }
+
+  #writeSealed(sealer: RecordSealer, plain: Uint8Array): void {
+    const record = new Uint8Array(sealedLength(plain.length))
+    sealer.seal(plain, record, 0)
+    this.#socket.write(record)
+  }
+
+  /** Ends a proven connection with a goodbye, after the peers that it may try instead. */
+  #refuse(code: number, text: string, peers: Uint8Array | null, error: MeshError): void {
+    const phase = this.#phase
+    if (phase.name !== 'about') return this.#fail(error)
+    if (peers !== null) this.#writeSealed(phase.sealer, encodeFrame(FrameType.peers, peers))
+    this.#writeSealed(phase.sealer, encodeFrame(FrameType.goodbye, encodeGoodbye(code, text)))
+    this.#phase = { name: 'over' }
+    this.#deadline.cancel()
+    closeSoon(this.#socket, this.#context.clock)
+    this.#events.failed(error, null)
+  }
+
+  #fail(error: MeshError, goodbyeCode: number | null = null): void {
+    if (this.#phase.name === 'over') return
+    this.#phase = { name: 'over' }
+    this.#deadline.cancel()
+    this.#socket.destroy()
+    this.#events.failed(error, goodbyeCode)
+  }
+
+  #otherEnded(): void {
+    this.#fail(new MeshError('connection-lost', 'the other end closed the connection during the handshake'))
+  }
+
+  /** Read through a call, since handling a record or frame may change it. */
+  #current(): Phase {
+    return this.#phase
+  }
+
+  #closed(cause: Error | null): void {
+    this.#fail(new MeshError('connection-lost', 'the connection was lost during the handshake', { cause }))
+  }
+}
+
+/** Lets what was written go out, then closes whatever the other end does. */
+export function closeSoon(socket: Socket, clock: Clock, withinMs: number = GOODBYE_FLUSH_MS): void {
+  const timer = clock.timer(withinMs, () => socket.destroy())
+  socket.attach({
+    data: () => {},
+    drained: () => {},
+    ended: () => {},
+    closed: () => timer.cancel(),
+  })
+  socket.resume()
+  socket.end()
+}
+
+/** The node records in a `peers` frame. Throws MeshError `bad-cbor` or `bad-frame`. */
+export function decodePeers(body: Uint8Array): Uint8Array[] {
+  const reader = new CborReader(body)
+  const count = reader.array()
+  if (count > PEERS_MAX) throw new MeshError('bad-frame', `${count} records in a peers frame; at most ${PEERS_MAX}`)
+  const records = Array.from({ length: count }, () => reader.bytes(PEERS_BYTES_MAX))
+  reader.finish()
+  return records
+}
+
+/** A goodbye in words, for errors and events. */
+export function goodbyeReason(code: number, text: string): string {
+  const name = Object.entries(GoodbyeCode).find(([, value]) => value === code)?.[0] ?? 'unknown code'
+  return text === '' ? `goodbye ${code} (${name})` : `goodbye ${code} (${name}): ${text}`
+}
+
+function decodeFeatures(value: CborValue | undefined): readonly string[] {
+  if (value === undefined) return []
+  const valid =
+    Array.isArray(value) &&
+    value.length <= FEATURES_MAX &&
+    value.every((item) => typeof item === 'string' && Buffer.byteLength(item) <= FEATURE_BYTES_MAX)
+  if (!valid) throw new MeshError('bad-handshake', 'features must be at most 16 texts of at most 32 bytes')
+  return value as string[]
+}

@@ -1,0 +1,277 @@
+// What waits to be sent on one link, and in which order it leaves: link and control frames first, the rest by deficit round
+// robin (Shreedhar and Varghese, 1995), as one byte stream cut into records. Pure: bytes out, no socket, no cipher.
+// docs/protocol.md, "Scheduling".
+
+import { EMPTY } from '../bytes.ts'
+import { frameHeadLength, writeFrameHead } from '../framing/frames.ts'
+import { LINK_QUEUE_BYTES_MAX, LINK_QUEUE_FRAMES_MAX } from '../limits.ts'
+
+/** A frame that waits. The queue calls exactly one of `begin` and `dropped`, once, unless it was withdrawn. */
+export interface OutgoingFrame {
+  readonly type: number
+  /** The body, or its rest behind what `begin` returns. Not written to by anyone. */
+  readonly body: Uint8Array
+  /** Its place in the queue where it waits; set by the queue. */
+  place: QueuePlace | null
+  /** The frame's turn has come: returns the bytes of the body that go before `body`. */
+  begin(nowMs: number): Uint8Array
+  /** The link closed before the frame's turn came. */
+  dropped(): void
+}
+
+export type SendClass = 'control' | 'direct' | 'bundle' | 'repair' | 'stream'
+
+/** Bytes that a class may send before the next one gets its turn; control does not take part. */
+const QUANTUM_BYTES: Readonly<Record<Exclude<SendClass, 'control'>, number>> = {
+  direct: 4 * 4_096,
+  bundle: 8 * 4_096,
+  repair: 2 * 4_096,
+  stream: 2 * 4_096,
+}
+const ROUND: readonly (keyof typeof QUANTUM_BYTES)[] = ['direct', 'bundle', 'repair', 'stream']
+/** Frame head and prefix, roughly: what a queued frame costs beside its body. */
+const FRAME_OVERHEAD_BYTES = 16
+
+/** Bytes owed by several queues together. */
+export interface QueueBudget {
+  bytes: number
+  readonly bytesMax: number
+}
+
+/** A frame whose whole body is known now. */
+export function plainFrame(type: number, body: Uint8Array): OutgoingFrame {
+  return { type, body, place: null, begin: () => EMPTY, dropped: () => {} }
+}
+
+/** A frame's place in a queue. */
+export interface QueuePlace {
+  readonly frame: OutgoingFrame
+  readonly into: SendClass
+  withdrawn: boolean
+}
+
+class Fifo {
+  waiting: (QueuePlace | null)[] = []
+  at = 0
+  deficit = 0
+
+  get length(): number {
+    return this.waiting.length - this.at
+  }
+
+  shift(): QueuePlace {
+    const place = this.waiting[this.at]!
+    this.waiting[this.at++] = null
+    if (this.at === this.waiting.length) {
+      this.waiting = []
+      this.at = 0
+    } else if (this.at > 256 && this.at * 2 > this.waiting.length) {
+      // Moving the rest down only now and then keeps the cost per frame constant.
+      this.waiting = this.waiting.slice(this.at)
+      this.at = 0
+    }
+    return place
+  }
+}
+
+export class SendQueue {
+  readonly #classes: Readonly<Record<SendClass, Fifo>> = {
+    control: new Fifo(),
+    direct: new Fifo(),
+    bundle: new Fifo(),
+    repair: new Fifo(),
+    stream: new Fifo(),
+  }
+  readonly #budget: QueueBudget
+  /** Index in ROUND of the class whose turn it is. */
+  #turn = 0
+  /** Chosen to be the next to begin. */
+  #next: QueuePlace | null = null
+  #head: Uint8Array = EMPTY
+  #headAt = 0
+  #body: Uint8Array = EMPTY
+  #bodyAt = 0
+  /** Frames begun so far. */
+  begun = 0
+  #bytes = 0
+  #bundleBytes = 0
+  /** The queue was full: no bundle until it is empty, so that there is one gap and not a thousand. */
+  #stalled = false
+
+  constructor(budget: QueueBudget) {
+    this.#budget = budget
+  }
+
+  /** Bytes of the frames that have not begun. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** The part of `bytes` that is bundles. */
+  get bundleBytes(): number {
+    return this.#bundleBytes
+  }
+
+  /** Nothing waits and no frame is under way. */
+  get isEmpty(): boolean {
+    return this.#bytes === 0 && !this.#midFrame
+  }
+
+  /** Whether `offer` would take a bundle with a body of so many bytes. */
+  wouldTake(bodyLength: number): boolean {
+    if (this.#bytes === 0) return true
+    return (
+      !this.#stalled &&
+      this.#bytes + bodyLength <= LINK_QUEUE_BYTES_MAX &&
+      this.#classes.bundle.length < LINK_QUEUE_FRAMES_MAX &&
+      this.#budget.bytes + bodyLength <= this.#budget.bytesMax
+    )
+  }
+
+  /** Queues a bundle, or refuses it when the queue is full: false. */
+  offer(frame: OutgoingFrame): boolean {
+    this.#stalled = !this.wouldTake(frame.body.length)
+    if (!this.#stalled) this.push('bundle', frame)
+    return !this.#stalled
+  }
+
+  /** Queues what must not be dropped; whoever sends it bounds it. */
+  push(into: SendClass, frame: OutgoingFrame): void {
+    const place: QueuePlace = { frame, into, withdrawn: false }
+    frame.place = place
+    this.#classes[into].waiting.push(place)
+    this.#count(place, 1)
+  }
+
+  /** Takes a frame out of the queue; false when it has begun or is not here. The frame hears nothing. */
+  withdraw(frame: OutgoingFrame): boolean {
+    const { place } = frame
+    if (place === null) return false
+    place.withdrawn = true
+    frame.place = null
+    this.#count(place, -1)
+    return true
+  }
+
+  /** Empties the queue of all that has not begun, most urgent class first. The frames hear nothing. */
+  takeAll(): { into: SendClass; frame: OutgoingFrame }[] {
+    const taken: QueuePlace[] = this.#next === null ? [] : [this.#next]
+    this.#next = null
+    for (const into of ['control', ...ROUND] as const) {
+      const fifo = this.#classes[into]
+      while (fifo.length > 0) taken.push(fifo.shift())
+    }
+    const live = taken.filter((place) => !place.withdrawn)
+    for (const place of live) {
+      place.frame.place = null
+      this.#count(place, -1)
+    }
+    return live
+  }
+
+  /** Drops all that has not begun and tells each frame. */
+  clear(): void {
+    for (const { frame } of this.takeAll()) frame.dropped()
+  }
+
+  /**
+   * Writes the next bytes of the stream into `into` from `at`, at most to `end`; returns the offset behind them. A frame
+   * that would fit a record of its own but not the rest of this one is left for the next record: a whole frame in one
+   * record is read without copying.
+   */
+  fill(into: Uint8Array, at: number, end: number, nowMs: number): number {
+    const start = at
+    for (;;) {
+      at = this.#copyCurrent(into, at, end)
+      if (at === end) return at
+      this.#next ??= this.#select()
+      const next = this.#next
+      if (next === null) return at
+      if (!next.withdrawn) {
+        const size = cost(next.frame)
+        if (at > start && size > end - at && size <= end - start) return at
+        this.#begin(next, nowMs)
+      }
+      this.#next = null
+    }
+  }
+
+  get #midFrame(): boolean {
+    return this.#headAt < this.#head.length || this.#bodyAt < this.#body.length
+  }
+
+  #begin(place: QueuePlace, nowMs: number): void {
+    this.#count(place, -1)
+    this.begun++
+    const { frame } = place
+    frame.place = null
+    const prefix = frame.begin(nowMs)
+    const bodyLength = prefix.length + frame.body.length
+    const head = new Uint8Array(frameHeadLength(bodyLength) + prefix.length)
+    head.set(prefix, writeFrameHead(head, 0, frame.type, bodyLength))
+    this.#head = head
+    this.#headAt = 0
+    this.#body = frame.body
+    this.#bodyAt = 0
+  }
+
+  #copyCurrent(into: Uint8Array, at: number, end: number): number {
+    const headBytes = Math.min(this.#head.length - this.#headAt, end - at)
+    if (headBytes > 0) {
+      into.set(this.#head.subarray(this.#headAt, this.#headAt + headBytes), at)
+      this.#headAt += headBytes
+      at += headBytes
+    }
+    const bodyBytes = Math.min(this.#body.length - this.#bodyAt, end - at)
+    if (bodyBytes > 0) {
+      into.set(this.#body.subarray(this.#bodyAt, this.#bodyAt + bodyBytes), at)
+      this.#bodyAt += bodyBytes
+      at += bodyBytes
+    }
+    if (!this.#midFrame) {
+      this.#head = EMPTY
+      this.#body = EMPTY
+      this.#headAt = 0
+      this.#bodyAt = 0
+    }
+    return at
+  }
+
+  /** The next frame by priority and deficit, or null when nothing waits. */
+  #select(): QueuePlace | null {
+    const { control } = this.#classes
+    if (control.length > 0) return control.shift()
+    let empty = 0
+    while (empty < ROUND.length) {
+      const name = ROUND[this.#turn]!
+      const fifo = this.#classes[name]
+      if (fifo.length === 0) {
+        fifo.deficit = 0
+        empty++
+      } else {
+        const size = cost(fifo.waiting[fifo.at]!.frame)
+        if (size <= fifo.deficit) {
+          fifo.deficit -= size
+          return fifo.shift()
+        }
+        // A class alone would only go round in circles until its deficit suffices.
+        fifo.deficit += QUANTUM_BYTES[name]
+        empty = 0
+        if (size <= fifo.deficit) continue
+      }
+      this.#turn = (this.#turn + 1) % ROUND.length
+    }
+    return null
+  }
+
+  #count(place: QueuePlace, sign: 1 | -1): void {
+    const bytes = sign * cost(place.frame)
+    this.#bytes += bytes
+    this.#budget.bytes += bytes
+    if (place.into === 'bundle') this.#bundleBytes += bytes
+  }
+}
+
+function cost(frame: OutgoingFrame): number {
+  return frame.body.length + FRAME_OVERHEAD_BYTES
+}

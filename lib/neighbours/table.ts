@@ -1,0 +1,309 @@
+// The table of neighbours: which links are open, who is let in, who gives way, who is banned. A state machine without sockets,
+// timers or a clock: events and the time come in, what to do goes out through TableActions. It knows no frames and no
+// messages. docs/protocol.md, "Opening", "Duplicate connections", "Goodbye codes", "Degree".
+//
+// Two rules keep it whole while actions call back into it: the state is changed first and the calls come last, and only
+// the link that stands for an identity can end its neighbour.
+
+import { type ErrorCode, MeshError } from '../errors.ts'
+import { GoodbyeCode } from '../framing/goodbye.ts'
+import type { Address } from '../identity/address.ts'
+import type { Identity } from '../identity/identities.ts'
+import { evictee, type OpenNeighbour, strangersMax } from './admission.ts'
+import { Bans } from './bans.ts'
+import type {
+  ConnectListener,
+  DialAttempt,
+  TableActions,
+  TableLink,
+  TableOptions,
+  TableSnapshot,
+  TargetSource,
+  Verdict,
+} from './contract.ts'
+import { survivorOf } from './duplicates.ts'
+import { nextStep } from './next-step.ts'
+import { Pursuit } from './pursuit.ts'
+import { snapshotOf } from './snapshot.ts'
+import { namesOf } from './target.ts'
+
+export type * from './contract.ts'
+
+export class NeighbourTable {
+  readonly #own: Identity
+  readonly #max: number
+  readonly #actions: TableActions
+  readonly #bans = new Bans()
+  /** By Identity.key. */
+  readonly #open = new Map<string, OpenNeighbour>()
+  readonly #pursuit: Pursuit
+
+  constructor(options: TableOptions) {
+    this.#own = options.own
+    this.#max = options.degree.max
+    this.#actions = options.actions
+    const open = this.#open
+    const links = {
+      get size() {
+        return open.size
+      },
+      get: (key: string) => open.get(key),
+      values: () => open.values(),
+      hasRoomForAsked: () => open.size < this.#max || this.#evictee() !== null,
+    }
+    this.#pursuit = new Pursuit(options, links, this.#bans)
+  }
+
+  /** Starts to dial what is wanted. Twice is once. */
+  start(nowMs: number): void {
+    this.#pursuit.start()
+    this.#pursuit.plan(nowMs)
+  }
+
+  /**
+   * Cancels all dials, closes every link with goodbye 0 (each with a `neighbourDown`), fails whoever waits with `shutdown` and
+   * forgets all addresses; bans stay. No action is called after it has returned, until the next `start`.
+   */
+  stop(_nowMs: number): void {
+    const waiting = this.#pursuit.stop()
+    const neighbours = [...this.#open.values()]
+    this.#open.clear()
+    for (const { link } of neighbours) this.#end(link, GoodbyeCode.shuttingDown, 'this node is stopping', null)
+    this.#pursuit.fail(waiting, new MeshError('shutdown', 'this node is stopping'))
+  }
+
+  /**
+   * Adds an address for good, or gives one that is known the stronger of its sources. `toldBy`: Identity.key of the neighbour
+   * that told us of a candidate. Returns whether the address is kept now: not at a bound, not our own, and no candidate that
+   * the program disconnected from.
+   */
+  want(address: Address, source: TargetSource, nowMs: number, toldBy: string | null = null): boolean {
+    const isKept = this.#pursuit.want(address, source, nowMs, toldBy)
+    this.#pursuit.plan(nowMs)
+    return isKept
+  }
+
+  /**
+   * Dials an address now, whatever its back-off, and tells the listener the end of this try: `opened` once a link with the peer
+   * there is open (at once, where one is), else `failed` with the reason. After success the address is wanted as `manual`;
+   * after failure it is wanted as it was before, or no longer. Returns a function that takes the listener back.
+   */
+  connect(address: Address, listener: ConnectListener, nowMs: number): (nowMs: number) => void {
+    const withdraw = this.#pursuit.connect(address, listener, nowMs)
+    this.#pursuit.plan(nowMs)
+    return withdraw
+  }
+
+  /**
+   * Ends the link with a peer (goodbye 0) and drops every address that is known to be its, seeds too; what others tell of it is
+   * not chosen again until it is asked for. `peer`: peer id text or Identity.key. Returns whether there was anything to end.
+   */
+  unwantPeer(peer: string, nowMs: number): boolean {
+    const link = this.link(peer)
+    const names = new Set(link === undefined ? [peer] : [peer, link.identity.id, link.identity.key])
+    const targets = [...this.#pursuit.targets].filter((target) => namesOf(target).some((name) => names.has(name)))
+    if (link === undefined && targets.length === 0) return false
+    this.#pursuit.unwanted.add([...names, ...targets.flatMap(namesOf)])
+    const waiting = this.#pursuit.drop(targets)
+    const text = 'disconnected by the program'
+    if (link !== undefined) {
+      this.#open.delete(link.identity.key)
+      this.#end(link, GoodbyeCode.shuttingDown, text, null)
+    }
+    this.#pursuit.fail(waiting, new MeshError('disconnected', text))
+    this.#pursuit.plan(nowMs)
+    return true
+  }
+
+  /** TCP is connected. */
+  handshaking(attempt: DialAttempt, _nowMs: number): void {
+    const running = this.#pursuit.dialler.get(attempt)
+    if (running !== undefined) running.target.state = { kind: 'handshaking', attempt }
+  }
+
+  /**
+   * For a dialer between message 2, which proves `identity`, and message 3. After a refusal the dialer closes without a word
+   * and reports `dialFailed` with the verdict's reason. Both ends cannot refuse each other as already connected: for a link
+   * to be open here, the other end has sent its message 3 and its `about` on it.
+   */
+  mayProceed(identity: Identity, attempt: DialAttempt, nowMs: number): Verdict {
+    const { dialler, unwanted } = this.#pursuit
+    const running = dialler.get(attempt)
+    if (running === undefined) return refuse(GoodbyeCode.shuttingDown, 'aborted', 'this dial was given up')
+    running.proven = identity
+    running.target.prove(identity)
+    const verdict = this.#judge(identity, 'out', attempt, nowMs)
+    if (!verdict.ok) return verdict
+    if (this.#open.has(identity.key) || dialler.isProceeding(identity.key, attempt)) {
+      return refuse(GoodbyeCode.duplicate, 'already-connected', 'there is a connection with this peer')
+    }
+    if (unwanted.has(identity.key) && !this.#pursuit.isAsked(identity)) {
+      return refuse(GoodbyeCode.shuttingDown, 'disconnected', 'the program disconnected from this peer')
+    }
+    running.proceeded = true
+    return verdict
+  }
+
+  /** For a listener after message 3. Duplicates are not refused here: `opened` settles them. */
+  mayAdmit(identity: Identity, nowMs: number): Verdict {
+    return this.#judge(identity, 'in', null, nowMs)
+  }
+
+  /**
+   * A link is open; `attempt` is the one that it came from, null for an inbound one. Returns true when it stands now for its
+   * peer; false when the table has closed it: it lost to another one, or there is no place for it any more.
+   */
+  opened(link: TableLink, attempt: DialAttempt | null, nowMs: number): boolean {
+    const { identity } = link
+    const verdict = this.#judgeOpened(link, attempt, nowMs)
+    const running = attempt === null ? undefined : this.#pursuit.dialler.end(attempt)
+    if (!verdict.ok) {
+      link.close(verdict.code, verdict.text)
+      if (running !== undefined) {
+        this.#pursuit.failed(running, new MeshError(verdict.reason, verdict.text), null, nowMs)
+        this.#pursuit.plan(nowMs)
+      }
+      return false
+    }
+    const older = this.#open.get(identity.key)
+    const victim = older === undefined && this.#open.size >= this.#max ? this.#evictee() : null
+    const own = this.#own.x25519Key
+    const stands =
+      older === undefined || survivorOf(own, identity.x25519Key, older.link.direction, link.direction) === 'newer'
+    if (victim !== null) this.#open.delete(victim.link.identity.key)
+    if (stands) {
+      this.#open.set(identity.key, { link, openedAtMs: nowMs, source: running?.attempt.source ?? 'inbound' })
+    }
+    const waiting = this.#pursuit.satisfy(identity)
+    if (victim !== null) {
+      const retryInMs = this.#pursuit.release(victim, () => ({ kind: 'retry-later' }), 'evicted', nowMs)
+      this.#end(victim.link, GoodbyeCode.tooMany, 'the place is needed for a peer that was asked for', retryInMs)
+    }
+    if (older === undefined) {
+      this.#actions.neighbourUp(link)
+    } else {
+      if (stands) this.#actions.neighbourReplaced(older.link, link)
+      const loser = stands ? older.link : link
+      loser.close(GoodbyeCode.duplicate, 'duplicate connection')
+    }
+    this.#pursuit.tell(waiting, stands ? link : older!.link)
+    this.#pursuit.plan(nowMs)
+    return stands
+  }
+
+  /**
+   * A link is over. Nothing happens unless it is the one that stands for its peer. `goodbyeCode`: received from the other end,
+   * null where none was; it decides the next step, see next-step.ts.
+   */
+  closed(link: TableLink, error: MeshError, nowMs: number, goodbyeCode: number | null): void {
+    const neighbour = this.#open.get(link.identity.key)
+    if (neighbour?.link !== link) return
+    this.#open.delete(link.identity.key)
+    const retryInMs = this.#pursuit.release(neighbour, (asked) => nextStep(goodbyeCode, asked), error.message, nowMs)
+    this.#actions.neighbourDown(link, error.message, retryInMs)
+    this.#pursuit.plan(nowMs)
+  }
+
+  /** An attempt ended without an open link. Nothing happens when it was cancelled before. `goodbyeCode` as in `closed`. */
+  dialFailed(attempt: DialAttempt, error: MeshError, nowMs: number, goodbyeCode: number | null): void {
+    const running = this.#pursuit.dialler.end(attempt)
+    if (running === undefined) return
+    this.#pursuit.failed(running, error, goodbyeCode, nowMs)
+    this.#pursuit.plan(nowMs)
+  }
+
+  /** A peer sent something provably wrong. Enough of that ends its link with goodbye 5 and bans it. */
+  reject(identity: Identity, reason: string, nowMs: number): void {
+    if (identity.key === this.#own.key) return
+    const banMs = this.#bans.reject(identity, nowMs)
+    if (banMs === null) return
+    const neighbour = this.#open.get(identity.key)
+    this.#open.delete(identity.key)
+    const isWanted = this.#pursuit.targets.of(identity).some((target) => target.asked)
+    const waiting = this.#pursuit.banned(identity, nowMs + banMs, reason)
+    if (neighbour !== undefined) {
+      const text = `too many provably wrong messages, the last: ${reason}`
+      this.#end(neighbour.link, GoodbyeCode.misbehaviour, text, isWanted ? banMs : null)
+    }
+    this.#pursuit.fail(waiting, new MeshError('banned', 'this peer is banned here'))
+    this.#actions.warning('neighbour-banned', `${identity.id} is banned for ${banMs / 60_000} minutes: ${reason}`)
+    this.#pursuit.plan(nowMs)
+  }
+
+  /** Dials what has come due. As often as one likes, at any time. */
+  tick(nowMs: number): void {
+    this.#pursuit.plan(nowMs)
+  }
+
+  /** When `tick` has something to do, if nothing happens before; null: never. After a `tick` it lies in the future. */
+  nextDeadlineMs(): number | null {
+    return this.#pursuit.nextDeadlineMs()
+  }
+
+  /** The open link with a peer, by peer id text or Identity.key. */
+  link(peer: string): TableLink | undefined {
+    const byKey = this.#open.get(peer)
+    if (byKey !== undefined) return byKey.link
+    for (const { link } of this.#open.values()) if (link.identity.id === peer) return link
+    return undefined
+  }
+
+  /** The open links, one for each peer. */
+  *links(): IterableIterator<TableLink> {
+    for (const { link } of this.#open.values()) yield link
+  }
+
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  /** Every link, every address and every ban, for people. */
+  snapshot(nowMs: number): readonly TableSnapshot[] {
+    return snapshotOf(this.#open.values(), this.#pursuit.targets, this.#bans, nowMs)
+  }
+
+  /** Again when the link is open: a ban, a full table or a `stop` may have come since it was judged. */
+  #judgeOpened(link: TableLink, attempt: DialAttempt | null, nowMs: number): Verdict {
+    const running = attempt === null ? undefined : this.#pursuit.dialler.get(attempt)
+    if (attempt !== null && running === undefined) {
+      return refuse(GoodbyeCode.shuttingDown, 'aborted', 'this dial was given up')
+    }
+    if (running !== undefined) {
+      running.proven = link.identity
+      running.target.prove(link.identity)
+    }
+    return this.#judge(link.identity, link.direction, attempt, nowMs)
+  }
+
+  #judge(identity: Identity, direction: 'in' | 'out', attempt: DialAttempt | null, nowMs: number): Verdict {
+    if (!this.#pursuit.started) return refuse(GoodbyeCode.shuttingDown, 'not-running', 'this node is not running')
+    if (identity.key === this.#own.key) return refuse(GoodbyeCode.self, 'self-connection', 'this is our own identity')
+    const expected = attempt?.address.peer ?? null
+    if (expected !== null && expected !== identity.id) {
+      return refuse(GoodbyeCode.notAdmitted, 'wrong-identity', `expected ${expected}, found ${identity.id}`)
+    }
+    if (this.#bans.untilMs(identity.key, nowMs) !== null) {
+      return refuse(GoodbyeCode.misbehaviour, 'banned', 'this peer is banned here')
+    }
+    // It takes the place of the link that stands, or none.
+    if (this.#open.has(identity.key)) return { ok: true }
+    const isAsked = this.#pursuit.isAsked(identity)
+    const max = direction === 'in' && !isAsked ? strangersMax(this.#max) : this.#max
+    if (this.#open.size < max || (isAsked && this.#evictee() !== null)) return { ok: true }
+    return refuse(GoodbyeCode.tooMany, 'too-many-neighbours', 'this node has all the links it may have')
+  }
+
+  #evictee(): OpenNeighbour | null {
+    return evictee(this.#open.values(), this.#pursuit.askedFor())
+  }
+
+  /** Ends a link that the table has let go of already. */
+  #end(link: TableLink, code: number, text: string, retryInMs: number | null): void {
+    this.#actions.neighbourDown(link, text, retryInMs)
+    link.close(code, text)
+  }
+}
+
+function refuse(code: number, reason: ErrorCode, text: string): Verdict {
+  return { ok: false, code, reason, text }
+}

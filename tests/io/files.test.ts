@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { nodeFiles } from '../../lib/io/files.ts'
+
+let folder: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'meshd-files-'))
+})
+after(() => rm(folder, { recursive: true }))
+
+test('what was written is read back as a plain Uint8Array, with the mode asked for whatever the umask', async () => {
+  const path = join(folder, 'key')
+  const umask = process.umask(0o077)
+  try {
+    await nodeFiles.writeAtomic(path, Uint8Array.of(1, 2, 3), 0o644)
+  } finally {
+    process.umask(umask)
+  }
+  const bytes = await nodeFiles.read(path)
+  assert.deepEqual(bytes, Uint8Array.of(1, 2, 3))
+  assert.equal(Buffer.isBuffer(bytes), false)
+  assert.equal(await nodeFiles.mode(path), 0o644)
+  await nodeFiles.writeAtomic(path, new Uint8Array(0), 0o600)
+  assert.deepEqual(await nodeFiles.read(path), new Uint8Array(0))
+  assert.equal(await nodeFiles.mode(path), 0o600)
+})
+
+test('a missing file is null, to read and to ask the mode of', async () => {
+  assert.equal(await nodeFiles.read(join(folder, 'missing')), null)
+  assert.equal(await nodeFiles.mode(join(folder, 'missing')), null)
+})
+
+test('of many writes at once the last one asked for wins, and no temporary file stays', async () => {
+  const inner = join(folder, 'many')
+  await mkdir(inner)
+  const path = join(inner, 'state')
+  const writes = Array.from({ length: 20 }, (_, i) => nodeFiles.writeAtomic(path, Uint8Array.of(i), 0o600))
+  await Promise.all(writes)
+  assert.deepEqual(await nodeFiles.read(path), Uint8Array.of(19))
+  assert.deepEqual(await readdir(inner), ['state'])
+})
+
+test('a leftover of a crash, even a link, is replaced and not written through', async () => {
+  const inner = join(folder, 'leftover')
+  await mkdir(inner)
+  const victim = join(inner, 'victim')
+  await writeFile(victim, 'mine')
+  await symlink(victim, join(inner, 'state.tmp'))
+  await nodeFiles.writeAtomic(join(inner, 'state'), Uint8Array.of(1), 0o600)
+  assert.equal(await readFile(victim, 'utf8'), 'mine')
+  assert.deepEqual((await readdir(inner)).sort(), ['state', 'victim'])
+})
+
+test('a write that fails leaves the old file and nothing else, and does not fail the next one', async () => {
+  const inner = join(folder, 'failing')
+  await mkdir(join(inner, 'state', 'in-the-way'), { recursive: true })
+  const first = nodeFiles.writeAtomic(join(inner, 'state'), Uint8Array.of(1), 0o600)
+  await assert.rejects(first, { code: 'data-folder', message: /^cannot write .*state: / })
+  assert.deepEqual(await readdir(inner), ['state'])
+  await rm(join(inner, 'state'), { recursive: true })
+  await nodeFiles.writeAtomic(join(inner, 'state'), Uint8Array.of(2), 0o600)
+  assert.deepEqual(await nodeFiles.read(join(inner, 'state')), Uint8Array.of(2))
+})
+
+test('errors are data-folder, with path and reason in words', async () => {
+  await assert.rejects(nodeFiles.read(folder), { code: 'data-folder', message: /it is a folder$/ })
+  await assert.rejects(nodeFiles.writeAtomic(join(folder, 'no', 'such'), Uint8Array.of(1), 0o600), {
+    code: 'data-folder',
+    message: /no such file or folder$/,
+  })
+  const file = join(folder, 'file')
+  await writeFile(file, '')
+  await assert.rejects(nodeFiles.makeFolder(file), { code: 'data-folder', message: /it exists already$/ })
+  await assert.rejects(nodeFiles.makeFolder(join(file, 'x')), { code: 'data-folder', message: /not a folder$/ })
+  await assert.rejects(nodeFiles.mode(join(file, 'x')), { code: 'data-folder', message: /not a folder$/ })
+})
+
+test('makeFolder makes parents with mode 0700 and leaves what is there', async () => {
+  const path = join(folder, 'a', 'b')
+  await nodeFiles.makeFolder(path)
+  assert.equal((await stat(path)).mode & 0o777, 0o700)
+  assert.equal((await stat(join(folder, 'a'))).mode & 0o777, 0o700)
+  await chmod(path, 0o755)
+  await nodeFiles.makeFolder(path)
+  assert.equal((await stat(path)).mode & 0o777, 0o755)
+})
