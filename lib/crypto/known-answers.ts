@@ -6,11 +6,11 @@ import type { Primitives } from './primitives.ts'
 
 /** Those of `candidates` that give the known answers. One that throws counts as absent. */
 export function answering(candidates: Primitives): Partial<Primitives> {
-  const answering: Partial<Record<keyof Primitives, unknown>> = {}
+  const found: Partial<Record<keyof Primitives, unknown>> = {}
   for (const name of Object.keys(KNOWN_ANSWERS) as (keyof Primitives)[]) {
-    if (gives(KNOWN_ANSWERS[name], candidates)) answering[name] = candidates[name]
+    if (gives(KNOWN_ANSWERS[name], candidates)) found[name] = candidates[name]
   }
-  return answering as Partial<Primitives>
+  return found as Partial<Primitives>
 }
 
 function gives(knownAnswer: (primitives: Primitives) => boolean, candidates: Primitives): boolean {

@@ -13,7 +13,7 @@ const WAITING_MAX = 16
 /** How long `close` waits for packets on their way out, goodbyes among them. */
 const CLOSE_MS = 500
 /** A packet of 9,000 bytes (RFC 6762 section 17) with real names does not hold more; the rest is not looked at. */
-const RECORDS_MAX = 256
+const RECORDS_MAX = 128
 
 /** The machine's multicast DNS. */
 export const nodeMulticast: Multicast = { open }

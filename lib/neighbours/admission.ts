@@ -1,4 +1,4 @@
-// How many links there may be, and who gives way. Pure functions over the open neighbours. docs/protocol.md, "Degree".
+// How many links there may be, and who gives way. Pure functions over the open neighbours. docs/protocol.md section 5.3.
 //
 // Links in all never exceed `max`. Asked for is a peer that a seed or the program names; only those may cause an eviction.
 // - An inbound peer that nobody here asked for is admitted below `max`, or below `max - 2` where `max` is at least 8: the last

@@ -1,5 +1,5 @@
 // How long to wait before the next try at one address. It counts failures and draws waits; it knows neither the time nor
-// the reason of a failure. docs/protocol.md, "Opening".
+// the reason of a failure. docs/protocol.md section 5.8.
 
 /** `firstMs <= maxMs`; all in milliseconds. */
 export interface BackoffOptions {

@@ -1,5 +1,5 @@
 // Who has sent provably wrong things, how often, and until when nobody here talks to it. Bans are by Identity.key, never by
-// address. It closes nothing: the table does. docs/protocol.md, "Misbehaviour".
+// address. It closes nothing: the table does. docs/protocol.md section 13.
 
 import type { Identity } from '../identity/identities.ts'
 import { BAN_ENTRIES_MAX } from '../limits.ts'

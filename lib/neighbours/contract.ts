@@ -1,5 +1,5 @@
 // What the table of neighbours and its surroundings say to each other: the narrow interfaces that lib/link implements and
-// lib/mesh.ts wires. Types only. docs/protocol.md, "Opening", "Duplicate connections" and "Goodbye codes".
+// lib/mesh.ts wires. Types only. docs/protocol.md sections 5.3 to 5.8.
 
 import type { ErrorCode, MeshError } from '../errors.ts'
 import type { Address } from '../identity/address.ts'
@@ -15,7 +15,7 @@ export interface TableLink {
   readonly direction: 'in' | 'out'
   /** Multiaddr text of the other end; for `out` the dialled one. */
   readonly address: string
-  /** Sends goodbye, then closes. May call `NeighbourTable.closed` back at once or later; the table has let go of it already. */
+  /** Sends goodbye, then closes; nothing when it is over already. May call `NeighbourTable.closed` back at once or later; the table has let go of it already. */
   close(code: number, text: string): void
 }
 

@@ -1,5 +1,5 @@
 // The attempts under way and the choice of the next one. It calls nobody: the table dials what is chosen here.
-// docs/protocol.md, "Degree".
+// docs/protocol.md section 5.3 has the rule for second dials.
 
 import type { Identity } from '../identity/identities.ts'
 import { CANDIDATE_DIALS_PER_SECOND_MAX, DIALS_MAX } from '../limits.ts'
@@ -72,12 +72,12 @@ export class Dialler {
     return running
   }
 
-  /** Whether another dial than this one has sent message 3, or is about to, to that Identity.key. */
-  isProceeding(key: string, except: DialAttempt): boolean {
+  /** The dial that has sent message 3, or is about to, to that Identity.key; null where there is none. */
+  proceedingTo(key: string): DialAttempt | null {
     for (const { attempt, proven, proceeded } of this.#running.values()) {
-      if (proceeded && proven?.key === key && attempt.number !== except.number) return true
+      if (proceeded && proven?.key === key) return attempt
     }
-    return false
+    return null
   }
 
   /**

@@ -1,5 +1,5 @@
 // Which of two connections with the same peer stays. A pure function that both ends compute for themselves.
-// docs/protocol.md, "Duplicate connections".
+// docs/protocol.md section 5.7.
 
 import { compareBytes } from '../bytes.ts'
 

@@ -1,5 +1,5 @@
 // What a dialer does after a connection or a try has ended, by the goodbye code that it was given. A pure function.
-// docs/protocol.md, "Goodbye codes".
+// docs/protocol.md section 5.8.
 
 import { GoodbyeCode } from '../framing/goodbye.ts'
 import { BAN_FIRST_MS } from './bans.ts'

@@ -1,6 +1,6 @@
 // How this node comes to the links that it wants: it holds the wanted addresses, dials what is due, and decides what a failure
 // or the end of a link means for them. It reads which links are open and never changes that: the table does.
-// docs/protocol.md, "Degree" and "Goodbye codes".
+// docs/protocol.md section 5.8.
 
 import { MeshError } from '../errors.ts'
 import type { Address } from '../identity/address.ts'

@@ -1,5 +1,5 @@
 // The table as plain data for people: one line for each open link, for each address that is not linked, and for each ban
-// that no address shows. Not part of the protocol.
+// that no address shows. No part of the protocol.
 
 import type { OpenNeighbour } from './admission.ts'
 import type { Bans } from './bans.ts'

@@ -1,6 +1,6 @@
 // The table of neighbours: which links are open, who is let in, who gives way, who is banned. A state machine without sockets,
 // timers or a clock: events and the time come in, what to do goes out through TableActions. It knows no frames and no
-// messages. docs/protocol.md, "Opening", "Duplicate connections", "Goodbye codes", "Degree".
+// messages. docs/protocol.md sections 5.3, 5.7, 5.8 and 13.
 //
 // Two rules keep it whole while actions call back into it: the state is changed first and the calls come last, and only
 // the link that stands for an identity can end its neighbour.
@@ -36,6 +36,11 @@ export class NeighbourTable {
   readonly #bans = new Bans()
   /** By Identity.key. */
   readonly #open = new Map<string, OpenNeighbour>()
+  /**
+   * By Identity.key: the neighbour's link has ended as a duplicate, and the dial that should take its place is past message 3
+   * and not open yet. The two connections race, so a goodbye can be here before the other's `about`; the neighbour is not down.
+   */
+  readonly #leaving = new Map<string, { readonly heir: DialAttempt; readonly error: MeshError }>()
   readonly #pursuit: Pursuit
 
   constructor(options: TableOptions) {
@@ -68,6 +73,7 @@ export class NeighbourTable {
     const waiting = this.#pursuit.stop()
     const neighbours = [...this.#open.values()]
     this.#open.clear()
+    this.#leaving.clear()
     for (const { link } of neighbours) this.#end(link, GoodbyeCode.shuttingDown, 'this node is stopping', null)
     this.#pursuit.fail(waiting, new MeshError('shutdown', 'this node is stopping'))
   }
@@ -91,7 +97,11 @@ export class NeighbourTable {
   connect(address: Address, listener: ConnectListener, nowMs: number): (nowMs: number) => void {
     const withdraw = this.#pursuit.connect(address, listener, nowMs)
     this.#pursuit.plan(nowMs)
-    return withdraw
+    return (laterMs) => {
+      withdraw(laterMs)
+      this.#endLeaving(laterMs)
+      this.#pursuit.plan(laterMs)
+    }
   }
 
   /**
@@ -107,7 +117,7 @@ export class NeighbourTable {
     const waiting = this.#pursuit.drop(targets)
     const text = 'disconnected by the program'
     if (link !== undefined) {
-      this.#open.delete(link.identity.key)
+      this.#remove(link.identity.key)
       this.#end(link, GoodbyeCode.shuttingDown, text, null)
     }
     this.#pursuit.fail(waiting, new MeshError('disconnected', text))
@@ -134,7 +144,8 @@ export class NeighbourTable {
     running.target.prove(identity)
     const verdict = this.#judge(identity, 'out', attempt, nowMs)
     if (!verdict.ok) return verdict
-    if (this.#open.has(identity.key) || dialler.isProceeding(identity.key, attempt)) {
+    const proceeding = dialler.proceedingTo(identity.key)
+    if (this.#open.has(identity.key) || (proceeding !== null && proceeding.number !== attempt.number)) {
       return refuse(GoodbyeCode.duplicate, 'already-connected', 'there is a connection with this peer')
     }
     if (unwanted.has(identity.key) && !this.#pursuit.isAsked(identity)) {
@@ -159,6 +170,7 @@ export class NeighbourTable {
     const running = attempt === null ? undefined : this.#pursuit.dialler.end(attempt)
     if (!verdict.ok) {
       link.close(verdict.code, verdict.text)
+      this.#endLeaving(nowMs)
       if (running !== undefined) {
         this.#pursuit.failed(running, new MeshError(verdict.reason, verdict.text), null, nowMs)
         this.#pursuit.plan(nowMs)
@@ -169,9 +181,12 @@ export class NeighbourTable {
     const victim = older === undefined && this.#open.size >= this.#max ? this.#evictee() : null
     const own = this.#own.x25519Key
     const stands =
-      older === undefined || survivorOf(own, identity.x25519Key, older.link.direction, link.direction) === 'newer'
-    if (victim !== null) this.#open.delete(victim.link.identity.key)
+      older === undefined ||
+      this.#leaving.has(identity.key) ||
+      survivorOf(own, identity.x25519Key, older.link.direction, link.direction) === 'newer'
+    if (victim !== null) this.#remove(victim.link.identity.key)
     if (stands) {
+      this.#leaving.delete(identity.key)
       this.#open.set(identity.key, { link, openedAtMs: nowMs, source: running?.attempt.source ?? 'inbound' })
     }
     const waiting = this.#pursuit.satisfy(identity)
@@ -193,14 +208,18 @@ export class NeighbourTable {
 
   /**
    * A link is over. Nothing happens unless it is the one that stands for its peer. `goodbyeCode`: received from the other end,
-   * null where none was; it decides the next step, see next-step.ts.
+   * null where none was; it decides the next step, see next-step.ts. After code 1 the link stands until the dial that is
+   * about to replace it has opened or failed, so that its queue can still move.
    */
   closed(link: TableLink, error: MeshError, nowMs: number, goodbyeCode: number | null): void {
     const neighbour = this.#open.get(link.identity.key)
-    if (neighbour?.link !== link) return
-    this.#open.delete(link.identity.key)
-    const retryInMs = this.#pursuit.release(neighbour, (asked) => nextStep(goodbyeCode, asked), error.message, nowMs)
-    this.#actions.neighbourDown(link, error.message, retryInMs)
+    if (neighbour?.link !== link || this.#leaving.has(link.identity.key)) return
+    const heir = goodbyeCode === GoodbyeCode.duplicate ? this.#pursuit.dialler.proceedingTo(link.identity.key) : null
+    if (heir !== null) {
+      this.#leaving.set(link.identity.key, { heir, error })
+      return
+    }
+    this.#down(neighbour, error, goodbyeCode, nowMs)
     this.#pursuit.plan(nowMs)
   }
 
@@ -208,17 +227,18 @@ export class NeighbourTable {
   dialFailed(attempt: DialAttempt, error: MeshError, nowMs: number, goodbyeCode: number | null): void {
     const running = this.#pursuit.dialler.end(attempt)
     if (running === undefined) return
+    this.#endLeaving(nowMs)
     this.#pursuit.failed(running, error, goodbyeCode, nowMs)
     this.#pursuit.plan(nowMs)
   }
 
   /** A peer sent something provably wrong. Enough of that ends its link with goodbye 5 and bans it. */
   reject(identity: Identity, reason: string, nowMs: number): void {
-    if (identity.key === this.#own.key) return
+    if (!this.#pursuit.started || identity.key === this.#own.key) return
     const banMs = this.#bans.reject(identity, nowMs)
     if (banMs === null) return
     const neighbour = this.#open.get(identity.key)
-    this.#open.delete(identity.key)
+    this.#remove(identity.key)
     const isWanted = this.#pursuit.targets.of(identity).some((target) => target.asked)
     const waiting = this.#pursuit.banned(identity, nowMs + banMs, reason)
     if (neighbour !== undefined) {
@@ -295,6 +315,27 @@ export class NeighbourTable {
 
   #evictee(): OpenNeighbour | null {
     return evictee(this.#open.values(), this.#pursuit.askedFor())
+  }
+
+  #remove(key: string): void {
+    this.#open.delete(key)
+    this.#leaving.delete(key)
+  }
+
+  /** The link has ended at the other end or on the way. */
+  #down(neighbour: OpenNeighbour, error: MeshError, goodbyeCode: number | null, nowMs: number): void {
+    this.#remove(neighbour.link.identity.key)
+    const retryInMs = this.#pursuit.release(neighbour, (asked) => nextStep(goodbyeCode, asked), error.message, nowMs)
+    this.#actions.neighbourDown(neighbour.link, error.message, retryInMs)
+  }
+
+  /** Neighbours whose link has ended and whose heir has come to nothing are down now. */
+  #endLeaving(nowMs: number): void {
+    for (const [key, { heir, error }] of [...this.#leaving]) {
+      const neighbour = this.#open.get(key)
+      if (this.#pursuit.dialler.get(heir) !== undefined || neighbour === undefined) continue
+      this.#down(neighbour, error, GoodbyeCode.duplicate, nowMs)
+    }
   }
 
   /** Ends a link that the table has let go of already. */

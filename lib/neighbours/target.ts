@@ -1,5 +1,5 @@
 // One wanted address: who wants it, what is known of the peer there, and which state it is in. It decides nothing.
-// docs/protocol.md, "Opening".
+// docs/protocol.md section 5.8.
 
 import { type Address, formatAddress } from '../identity/address.ts'
 import type { Identity } from '../identity/identities.ts'

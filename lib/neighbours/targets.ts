@@ -1,5 +1,5 @@
 // Every address that this node wants to have a link with, seeds and candidates alike, with the bounds of each kind. It
-// dials nothing. docs/protocol.md, "Limits".
+// dials nothing. What one node keeps for itself: no part of the protocol.
 
 import type { Address } from '../identity/address.ts'
 import type { Identity } from '../identity/identities.ts'

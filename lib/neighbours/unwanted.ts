@@ -1,5 +1,5 @@
 // The peers that the program disconnected from: nobody chooses them again by what mDNS or other nodes tell, until they are
-// asked for anew. They may still dial us. At UNWANTED_PEERS_MAX the oldest is forgotten. docs/protocol.md, "Opening".
+// asked for anew. They may still dial us. At UNWANTED_PEERS_MAX the oldest is forgotten. No part of the protocol.
 
 import { UNWANTED_PEERS_MAX } from '../limits.ts'
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http from 'node:http'
+import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
@@ -318,7 +319,6 @@ test('a socket that the kernel joined to itself is refused', async () => {
   joined.destroy()
   net.connect = ((options: net.TcpNetConnectOpts) =>
     real({ ...options, localAddress: '127.0.0.1', localPort: port })) as typeof net.connect
-  const { syncBuiltinESMExports } = await import('node:module')
   syncBuiltinESMExports()
   try {
     await assert.rejects(nodeTcp.dial({ host: '127.0.0.1', port }, never), { code: 'self-connection' })
@@ -391,18 +391,10 @@ test('a detached socket is a plain net.Socket that ends when its peer does, and 
 
 test('a failed accept does not end the listener', async () => {
   const made: net.Server[] = []
-  const real = net.createServer
-  const { syncBuiltinESMExports } = await import('node:module')
-  net.createServer = ((...given: Parameters<typeof real>) => {
-    const server = real(...given)
-    made.push(server)
-    return server
-  }) as typeof real
-  syncBuiltinESMExports()
-  const { listener, first } = await listenForOne({ host: '127.0.0.1', port: 0 }).finally(() => {
-    net.createServer = real
-    syncBuiltinESMExports()
-  })
+  const { listener, first } = await withServers(
+    (server) => made.push(server),
+    () => listenForOne({ host: '127.0.0.1', port: 0 }),
+  )
   made[0]!.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE', syscall: 'accept' }))
   const dialled: Socket = await nodeTcp.dial(listener.endpoint, never)
   const accepted = await first
@@ -410,6 +402,47 @@ test('a failed accept does not end the listener', async () => {
   accepted.destroy()
   await listener.close()
 })
+
+test('a machine without IPv6 listens on all IPv4 addresses instead, and only where all were asked for', async () => {
+  for (const code of ['EAFNOSUPPORT', 'EADDRNOTAVAIL']) {
+    const refuseIp6 = (server: net.Server): void => {
+      const listen = server.listen.bind(server)
+      server.listen = ((options: net.ListenOptions, listening: () => void) => {
+        if (options.host?.includes(':') !== true) return listen(options, listening)
+        process.nextTick(() => server.emit('error', Object.assign(new Error(code), { code })))
+        return server
+      }) as typeof server.listen
+    }
+    const listener = await withServers(refuseIp6, () => nodeTcp.listen({ host: '', port: 0 }, () => {}))
+    assert.equal(listener.endpoint.host, '0.0.0.0')
+    await assert.rejects(
+      withServers(refuseIp6, () => nodeTcp.listen({ host: '::', port: listener.endpoint.port }, () => {})),
+      { code: 'listen-failed', message: /^cannot listen on 0\.0\.0\.0:\d+: port \d+ is in use/ },
+    )
+    await assert.rejects(
+      withServers(refuseIp6, () => nodeTcp.listen({ host: '::1', port: 0 }, () => {})),
+      { code: 'listen-failed', message: /^cannot listen on \[::1\]:0: / },
+    )
+    await listener.close()
+  }
+})
+
+/** Shows every server that `run` makes to `see` first. */
+async function withServers<T>(see: (server: net.Server) => void, run: () => Promise<T>): Promise<T> {
+  const real = net.createServer
+  net.createServer = ((...given: Parameters<typeof real>) => {
+    const server = real(...given)
+    see(server)
+    return server
+  }) as typeof real
+  syncBuiltinESMExports()
+  try {
+    return await run()
+  } finally {
+    net.createServer = real
+    syncBuiltinESMExports()
+  }
+}
 
 function withoutIpv6(): string | false {
   return hasIpv6() ? false : 'this machine has no IPv6'
