@@ -1,0 +1,75 @@
+// The command line: reads the arguments, runs the command, and turns what was thrown into one line and an exit code. The
+// library is loaded only when a command needs it, so that help and mistakes are answered at once. docs/cli.md.
+
+import { homedir, hostname } from 'node:os'
+import { performance } from 'node:perf_hooks'
+import { type ParsedLine, parseLine } from './command-line.ts'
+import { EXIT, exitCodeOf, failureLine } from './failures.ts'
+import type { Host } from './mode.ts'
+import type { Machine } from './sources.ts'
+
+/** Runs the program with these arguments and ends the process. `version` is that of the package. */
+export async function main(args: readonly string[], version: string): Promise<void> {
+  let code: number
+  // `meshd --help | head -1`: a reader that has seen enough is no failure. `run` listens too, and stops.
+  process.stdout.on('error', () => undefined)
+  try {
+    code = await perform(await parseLine(args, version, process.stdout.columns), version)
+  } catch (error) {
+    code = exitCodeOf(error)
+    process.stderr.write(failureLine(error, wantsJson(args)))
+  }
+  // What went into a pipe may not have left yet.
+  process.stdout.write('', () => process.exit(code))
+}
+
+async function perform(line: ParsedLine, version: string): Promise<number> {
+  if (line.kind === 'show') {
+    process.stdout.write(`${line.text}\n`)
+    return EXIT.done
+  }
+  const { settingsOf } = await import('./settings.ts')
+  const settings = settingsOf(line.given, machine())
+  switch (line.command) {
+    case 'run': {
+      const [{ run }, { Mesh }] = await Promise.all([import('./run.ts'), import('../lib/index.ts')])
+      return run(
+        settings,
+        host((options) => new Mesh(options), version),
+      )
+    }
+    case 'id': {
+      const [{ id }, { nodeWorld }] = await Promise.all([import('./id.ts'), import('../lib/io/node.ts')])
+      return id(settings, nodeWorld(), (text) => process.stdout.write(text))
+    }
+  }
+}
+
+function machine(): Machine {
+  return {
+    environment: process.env,
+    platform: process.platform,
+    hostName: hostname(),
+    workingFolder: process.cwd(),
+    homeFolder: homedir,
+  }
+}
+
+function host(makeMesh: Host['makeMesh'], version: string): Host {
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signals: process,
+    platform: process.platform,
+    agent: `meshd/${version}`,
+    nowMs: () => performance.now(),
+    makeMesh,
+    exit: (code) => process.exit(code),
+  }
+}
+
+/** For an error that came before the settings were known: how it is to be said. */
+function wantsJson(args: readonly string[]): boolean {
+  return args.includes('--json') || ['1', 'true'].includes(process.env.MESHD_JSON ?? '')
+}

@@ -1,0 +1,91 @@
+// Holds docs/cli.md and the program to each other.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { parseLine } from '../../cli/command-line.ts'
+import { EXIT } from '../../cli/failures.ts'
+import { CONFIG_FLAG, configNameOf, environmentNameOf, FLAGS } from '../../cli/flags.ts'
+
+const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+const PAGE = read('docs/cli.md')
+const ROWS = PAGE.split('\n').filter((line) => line.startsWith('| `--'))
+
+async function help(...args: string[]): Promise<string> {
+  const line = await parseLine([...args, '--help'], '1.2.3')
+  assert.ok(line.kind === 'show')
+  return line.text
+}
+
+/** The flags at the start of help's lines. */
+function flagsIn(text: string): string[] {
+  return Array.from(text.matchAll(/^ {2}--([a-z-]+)/gm), ([, name]) => name!).sort()
+}
+
+test('every flag has its row with value, environment and config name, and every row its flag', () => {
+  for (const flag of [...FLAGS, CONFIG_FLAG]) {
+    const value = flag.value === undefined ? '' : ` ${flag.value}`
+    const row = ROWS.find((line) => line.startsWith(`| \`--${flag.name}${value}\``))
+    assert.ok(row, `docs/cli.md has no row for --${flag.name}${value}`)
+    assert.ok(row.includes(`\`${environmentNameOf(flag)}\``), environmentNameOf(flag))
+    if (flag !== CONFIG_FLAG) assert.ok(row.includes(`| \`${configNameOf(flag)}\` |`), configNameOf(flag))
+    assert.equal(row.includes('(many)'), flag.kind === 'texts', `(many) of --${flag.name}`)
+    assert.ok(
+      flag.default === 'host name' || row.includes(flag.default.split(',')[0]!) || flag.name === 'data-dir',
+      row,
+    )
+  }
+  assert.equal(ROWS.length, FLAGS.length + 1)
+})
+
+test('help lists the flags of the page, each command its own', async () => {
+  const names = (command: 'run' | 'id'): string[] =>
+    [...FLAGS, CONFIG_FLAG].filter(({ commands }) => commands.includes(command)).map(({ name }) => name)
+  assert.deepEqual(flagsIn(await help()), [...names('run'), 'help', 'version'].sort())
+  assert.deepEqual(flagsIn(await help('id')), [...names('id'), 'help', 'version'].sort())
+  const sentence = /`meshd id` takes (.*)\./.exec(PAGE)?.[1] ?? ''
+  assert.deepEqual(Array.from(sentence.matchAll(/--([a-z-]+)/g), ([, name]) => name!).sort(), names('id').sort())
+})
+
+test('the page names no flag and no environment variable that is not there', () => {
+  const known = new Set([...FLAGS, CONFIG_FLAG].map(({ name }) => name))
+  for (const [, name] of PAGE.matchAll(/--([a-z][a-z-]*)/g)) {
+    assert.ok(known.has(name!) || ['help', 'version', 'no-mdns'].includes(name!), `--${name}`)
+  }
+  const environment = new Set([...FLAGS, CONFIG_FLAG].map(environmentNameOf))
+  for (const [name] of PAGE.matchAll(/MESHD_[A-Z_]+/g)) {
+    assert.ok(environment.has(name) || name === 'MESHD_CRYPTO', name)
+  }
+})
+
+test('the page lists the exit codes', () => {
+  const codes = Array.from(PAGE.matchAll(/^\| (\d) \| /gm), ([, code]) => Number(code))
+  assert.deepEqual(codes, Object.values(EXIT))
+})
+
+test('the page lists the events, with the fields that are printed, and the codes of warnings', () => {
+  const source = read('cli/json-events.ts')
+  const printed = new Set(Array.from(source.matchAll(/event: '([a-z-]+)'/g), ([, name]) => name!))
+  const listed = new Map(
+    Array.from(PAGE.matchAll(/^ {4}(\{"event".*\})$/gm), ([, line]) => {
+      const { event, ...fields } = JSON.parse(line!)
+      return [event as string, Object.keys(fields)]
+    }),
+  )
+  assert.deepEqual([...listed.keys()].sort(), [...printed].sort())
+  for (const [event, fields] of listed) {
+    assert.ok(PAGE.includes(`| \`${event}\` |`), `the table has no ${event}`)
+    const place = source.slice(source.indexOf(`event: '${event}'`))
+    for (const field of fields) assert.ok(place.slice(0, place.indexOf('}')).includes(field) || field === 'data', field)
+  }
+  const everything = ['speaker', 'json-events', 'run'].map((name) => read(`cli/${name}.ts`)).join('')
+  for (const [, code] of everything.matchAll(/warn(?:ing)?\(\s*'([a-z-]+)'/g)) {
+    assert.ok(PAGE.includes(`| \`${code}\` |`), `the page has no warning ${code}`)
+  }
+})
+
+test('the page lists what the chat understands', () => {
+  for (const [, command] of read('cli/chat.ts').matchAll(/case '(\/[a-z]+)'/g)) {
+    assert.ok(PAGE.includes(`| \`${command}\``), command)
+  }
+})

@@ -1,0 +1,179 @@
+// The program as a user starts it: real processes over loopback. Few, since each start costs half a second.
+
+import assert from 'node:assert/strict'
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const MESHD = fileURLToPath(new URL('../../cli/meshd.js', import.meta.url))
+const LOCAL = ['--listen', '127.0.0.1:0', '--no-mdns']
+const DEADLINE_MS = 20_000
+
+class Program {
+  readonly child: ChildProcessWithoutNullStreams
+  readonly exit: Promise<number | null>
+  out = ''
+  err = ''
+  #changed: () => void = () => undefined
+
+  constructor(context: TestContext, file: string, args: readonly string[], environment: Record<string, string> = {}) {
+    const clean = Object.entries(process.env).filter(([name]) => !name.startsWith('MESHD_') && name !== 'NODE_OPTIONS')
+    this.child = spawn(file, args, { env: { ...Object.fromEntries(clean), ...environment } })
+    this.child.stdout.on('data', (chunk) => this.#saw('out', chunk))
+    this.child.stderr.on('data', (chunk) => this.#saw('err', chunk))
+    // It may have ended before it read everything.
+    this.child.stdin.on('error', () => undefined)
+    this.exit = new Promise((resolve) => this.child.on('close', resolve))
+    context.after(() => this.child.kill('SIGKILL'))
+  }
+
+  /** The first match in standard output (or `err`), as soon as it is there. */
+  async sees(pattern: RegExp, where: 'out' | 'err' = 'out'): Promise<RegExpExecArray> {
+    const lateAtMs = performance.now() + DEADLINE_MS
+    for (;;) {
+      const match = pattern.exec(this[where])
+      if (match !== null) return match
+      const leftMs = lateAtMs - performance.now()
+      if (leftMs <= 0) assert.fail(`${pattern} did not come; out: ${this.out}; err: ${this.err}`)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs)
+        this.#changed = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+  }
+
+  async stop(): Promise<number | null> {
+    this.child.kill('SIGTERM')
+    return this.exit
+  }
+
+  #saw(where: 'out' | 'err', chunk: Buffer): void {
+    this[where] += chunk
+    this.#changed()
+  }
+}
+
+function meshd(context: TestContext, args: readonly string[], environment: Record<string, string> = {}): Program {
+  return new Program(context, process.execPath, [MESHD, ...args], environment)
+}
+
+function folder(context: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'meshd-process-'))
+  context.after(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+test('a program and two pipes talk over a private network, and each leaves in order', async (t) => {
+  const dir = folder(t)
+  const keyFile = join(dir, 'network.key')
+  const key = 'c0ffee00'.repeat(8)
+  writeFileSync(keyFile, key)
+  chmodSync(keyFile, 0o600)
+  const dataDir = join(dir, 'data')
+  const program = meshd(t, ['--json', ...LOCAL, '--network-key', keyFile, '--data-dir', dataDir, '--subscribe', 'x/#'])
+  const [, peer, address] = await program.sees(/"listening","id":"(\w+)","addresses":\["([^"]+)"\]/)
+  assert.equal(address?.endsWith(`/p2p/${peer}`), true)
+
+  const seeded = [...LOCAL, '--ephemeral', '--seed', address!, '--network-key', '-']
+  const first = meshd(t, [...seeded, '--name', 'first'])
+  const second = meshd(t, seeded, { MESHD_NAME: 'second', MESHD_LOG_LEVEL: 'debug' })
+  first.child.stdin.write(`${key}\n`)
+  second.child.stdin.write(`${key}\n`)
+  await first.sees(/connected: .* at 127/, 'err')
+  await second.sees(/connected: .* at 127/, 'err')
+  await program.sees(/(neighbour-up[\s\S]*){2}/)
+
+  first.child.stdin.write('hello\nsecond line\n')
+  await second.sees(/^hello\nsecond line\n$/)
+  await program.sees(/"data":"second line"/)
+  program.child.stdin.write(
+    '{"publish":{"topic":"chat","data64":"AP8K"}}\n{"publish":{"topic":"x/y","data":"elsewhere"}}\nplain\n',
+  )
+  await first.sees(/plain\n$/)
+  assert.equal(first.out, `${Buffer.from([0x00, 0xff, 0x0a]).toString()}\nplain\n`)
+  await second.sees(/plain\n$/)
+
+  first.child.stdin.end('last, without newline')
+  await second.sees(/last, without newline\n$/)
+  assert.equal(await first.stop(), 0)
+  await program.sees(/"neighbour-down"/)
+  assert.equal(await second.stop(), 0)
+  assert.equal(await program.stop(), 0)
+  assert.match(program.out, /\{"event":"stopped"\}\n$/)
+  assert.equal(program.err, '')
+
+  const { stdout, status } = spawnSync(process.execPath, [
+    MESHD,
+    'id',
+    '--json',
+    '--data-dir',
+    dataDir,
+    '--listen',
+    '127.0.0.1:6374',
+  ])
+  assert.equal(status, 0)
+  const shown = JSON.parse(stdout.toString())
+  assert.equal(shown.id, peer)
+  assert.deepEqual(shown.addresses, [`/ip4/127.0.0.1/tcp/6374/p2p/${peer}`])
+})
+
+test('thousands of lines arrive, all of them and in order', async (t) => {
+  const receiver = meshd(t, [...LOCAL, '--ephemeral'])
+  const [, address] = await receiver.sees(/listening on (\S+)/, 'err')
+  const sender = meshd(t, [...LOCAL, '--ephemeral', '--seed', address!])
+  await sender.sees(/connected: /, 'err')
+  const lines = Array.from({ length: 50_000 }, (_, i) => `line ${i}\n`).join('')
+  sender.child.stdin.write(lines)
+  await receiver.sees(/line 49999\n$/)
+  assert.equal(receiver.out, lines)
+  receiver.child.kill('SIGINT')
+  assert.equal(await receiver.exit, 0)
+  assert.equal(await sender.stop(), 0)
+})
+
+test('a reader that leaves ends the node with 0', async (t) => {
+  const program = meshd(t, ['--json', ...LOCAL, '--ephemeral'])
+  await program.sees(/"listening"/)
+  program.child.stdout.destroy()
+  program.child.stdin.write('{"publish":1}\n')
+  assert.equal(await program.exit, 0)
+  assert.equal(program.err, '')
+})
+
+test('wrong usage and failures have their exit codes and one line that says what is right', (t) => {
+  const run = (...args: string[]): { status: number | null; err: string } => {
+    const { status, stderr } = spawnSync(process.execPath, [MESHD, ...args], { input: '', timeout: DEADLINE_MS })
+    return { status, err: stderr.toString() }
+  }
+  const usage = run('--json', '--tpoic', 'x')
+  assert.equal(usage.status, 2)
+  assert.deepEqual(JSON.parse(usage.err), {
+    error: { code: 'usage', text: 'unknown flag --tpoic; did you mean --topic?' },
+  })
+  const missing = run('id', '--data-dir', join(folder(t), 'none'))
+  assert.equal(missing.status, 1)
+  assert.match(missing.err, /^meshd: there is no identity in .*; run `meshd` once to make one\n$/)
+})
+
+const NO_SCRIPT = !existsSync('/usr/bin/script') && 'no `script` to make a terminal with'
+
+test('in a terminal it is a chat', { skip: NO_SCRIPT }, async (t) => {
+  const other = meshd(t, [...LOCAL, '--ephemeral', '--name', 'other'])
+  const [, address] = await other.sees(/listening on (\S+)/, 'err')
+  const command = `'${process.execPath}' '${MESHD}' ${LOCAL.join(' ')} --ephemeral --name me --seed ${address}`
+  const chat = new Program(t, '/usr/bin/script', ['-qec', command, '/dev/null'], { TERM: 'xterm' })
+  await chat.sees(/\* connected: other /)
+  chat.child.stdin.write('hello from the chat\r')
+  await other.sees(/^hello from the chat\n$/)
+  other.child.stdin.write('answer \x1b[31m\n')
+  await chat.sees(/<other> answer \\x1b\[31m/)
+  chat.child.stdin.write('/quit\r')
+  assert.equal(await chat.exit, 0)
+  assert.equal(await other.stop(), 0)
+})
