@@ -43,8 +43,6 @@ export const CERTIFICATE_BYTES_MAX = 2_048
 export const PAYLOAD_BYTES_MAX = 1_048_576
 export const TOPIC_BYTES_MAX = 255
 export const BUNDLE_MESSAGES_MAX = 1_024
-/** Signed part of a bundle with more than one message. A bundle alone fits one record with its frame head. */
-export const BUNDLE_BYTES_MAX = 65_536
 export const HOPS_MAX = 32
 /** Longest time-to-live of a retained message: 7 days. */
 export const TIME_TO_LIVE_S_MAX: number = 7 * 24 * 3600

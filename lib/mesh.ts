@@ -11,12 +11,14 @@ import { type Codec, TypedTopic } from './flood/typed-topic.ts'
 import { type Address, formatAddress, parseAddress } from './identity/address.ts'
 import { freshEpoch, readEpoch, writeEpoch } from './identity/epoch-file.ts'
 import { Identities } from './identity/identities.ts'
+import { scopeOf } from './identity/ip.ts'
 import { loadOrCreateSeed } from './identity/key-file.ts'
 import { type KeyPair, keyPairFromSeed } from './identity/key-pair.ts'
 import { networkOf } from './identity/network.ts'
 import { ownAddresses } from './identity/own-addresses.ts'
 import { nodeWorld } from './io/node.ts'
 import type { Listener, World } from './io/world.ts'
+import { INTEGER_MAX } from './limits.ts'
 import type { Link } from './link/link.ts'
 import { Sniffer, type SniffHandler } from './link/preamble.ts'
 import { type MeshOptions, type ResolvedOptions, resolveOptions } from './options.ts'
@@ -57,6 +59,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   #running: Running | null = null
   #epochPath: string | null = null
   #ownEpochsMet = 0
+  #movingEpoch = false
 
   /** Throws MeshError `bad-option`. `world` is the door to sockets and time; tests hand in a simulated one. */
   constructor(options: MeshOptions = {}, world: World = nodeWorld()) {
@@ -277,7 +280,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       interfaces: () => this.#world.interfaces(),
       peerId,
       networkTag,
-      port: () => listeners[0]?.endpoint.port ?? null,
+      // What only this machine can reach is not worth telling the network.
+      port: () => listeners.find(({ endpoint }) => !isLoopback(endpoint.host))?.endpoint.port ?? null,
       found: ({ peer, host, port }) => {
         const kind = host.includes(':') ? 'ip6' : 'ip4'
         wiring.want({ host, kind, port, peer }, 'mdns')
@@ -302,16 +306,20 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
 
   #ownEpochMet(epoch: number): void {
     const { publisher } = this.#run.wiring
-    if (epoch < publisher.epoch) return
+    if (epoch < publisher.epoch || this.#movingEpoch) return
     this.#ownEpochsMet++
-    if (this.#ownEpochsMet > 1) {
+    if (this.#ownEpochsMet > 1 || epoch >= INTEGER_MAX) {
       const text = 'another node uses the identity of this one; publishing has stopped'
       if (publisher.close(new MeshError('identity-in-use', text))) this.#warn('identity-in-use', text)
       return
     }
+    this.#movingEpoch = true
     publisher.pause()
     this.#nextEpoch(epoch).then(
-      (next) => publisher.moveTo(next),
+      (next) => {
+        this.#movingEpoch = false
+        publisher.moveTo(next)
+      },
       (error: unknown) => {
         const text = `the epoch could not be saved, so publishing has stopped: ${reasonOf(error)}`
         publisher.close(new MeshError('data-folder', text, { cause: error }))
@@ -359,4 +367,9 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       return // biome-ignore lint/suspicious/noExplicitAny: the emitter's own typing does not follow a key through a variable
     ;(this.emit as (event: string, ...details: any[]) => boolean)(event, ...details)
   }
+}
+
+/** '::' and '0.0.0.0' stand for every interface, and so not for loopback. */
+function isLoopback(host: string): boolean {
+  return host !== '::' && host !== '0.0.0.0' && scopeOf(host) === 'loopback'
 }

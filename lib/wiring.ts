@@ -225,7 +225,8 @@ export class Wiring {
       network,
       features: [],
       about: (remote) => {
-        const observed = addressOf(remote)
+        // A zone means something on this machine only.
+        const observed = remote.host.includes('%') ? null : addressOf(remote)
         return encodeAbout({
           agent: options.agent,
           name: options.name,
@@ -322,6 +323,7 @@ export class Wiring {
       this.#neighbours.delete(link.identity.key)
       this.router.removeLink(neighbour.bundles)
     }
+    link.abandon()
     this.#exchange.neighbourDown(link.identity)
     this.#given.neighbourDown(link, reason, retryInMs)
     this.publisher.resume()
@@ -330,9 +332,13 @@ export class Wiring {
   #linkClosed(link: Link, error: MeshError, goodbyeCode: number | null): void {
     count(this.closed, error.code)
     this.#withTable((nowMs) => {
-      if (error.code.startsWith('bad-')) this.table.reject(link.identity, error.message, nowMs)
+      // A record that does not open may be the work of someone on the path; the others are the neighbour's own.
+      if (error.code.startsWith('bad-') && error.code !== 'bad-record')
+        this.table.reject(link.identity, error.message, nowMs)
       this.table.closed(link, error, nowMs, goodbyeCode)
     })
+    // The table keeps a superseded link only while another connection with that peer is about to take over.
+    if (this.table.link(link.identity.key) !== link) link.abandon()
     for (const done of this.#links.get(link) ?? []) done()
     this.#links.delete(link)
   }
@@ -355,9 +361,8 @@ function count(counters: Record<string, number>, code: ErrorCode): void {
 /** An endpoint as an address, or null when it is no IP literal. */
 function addressOf(endpoint: Endpoint): Address | null {
   const ip = parseIp(endpoint.host)
-  return ip === null || endpoint.port === 0
-    ? null
-    : { host: endpoint.host, kind: ip.family, port: endpoint.port, peer: null }
+  if (ip === null || endpoint.port === 0) return null
+  return { host: endpoint.host, kind: ip.family, port: endpoint.port, peer: null }
 }
 
 function formatEndpoint(endpoint: Endpoint): string {

@@ -26,15 +26,20 @@ const child = spawn(
   ['--import', 'tsx', '--test', '--test-reporter=spec', '--test-timeout=120000', ...files],
   { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } },
 )
-let tail = ''
+const counts = { pass: 0, fail: 0, cancelled: 0, skipped: 0 }
+let line = ''
 child.stdout.on('data', (chunk) => {
   process.stdout.write(chunk)
-  tail = (tail + chunk).slice(-4000)
+  const lines = (line + chunk).split('\n')
+  line = lines.pop().slice(-200)
+  for (const text of lines) {
+    const [, word, number] = /^\S+ (pass|fail|cancelled|skipped) (\d+)$/.exec(text) ?? []
+    if (word !== undefined) counts[word] = Number(number)
+  }
 })
 child.on('close', (code) => {
-  const count = (word) => Number(new RegExp(`^\\S+ ${word} (\\d+)$`, 'm').exec(tail)?.[1] ?? 0)
-  const passed = count('pass')
-  const failed = count('fail') + count('cancelled')
-  console.log(`${passed} passed, ${failed} failed, ${count('skipped')} skipped`)
+  const passed = counts.pass
+  const failed = counts.fail + counts.cancelled
+  console.log(`${passed} passed, ${failed} failed, ${counts.skipped} skipped`)
   process.exit(passed === 0 || failed > 0 ? 1 : (code ?? 1))
 })

@@ -21,7 +21,11 @@ const ARRAY = 4
 
 /** Signature, array head, version, origin, and five numbers of at most 9 bytes, message array's head of at most 3. */
 const HEAD_ROOM: number = SIGNATURE_BYTES + 1 + 1 + 34 + 5 * 9 + 3
+/** So few messages do not yet spread the cost of a signature: a bundle of large ones may go beyond one record. */
+const FEW_MESSAGES = 16
+const LARGE_FILL_BYTES_MAX: number = 8 * 65_600
 const BUFFER_BYTES_MIN = 2_048
+const NO_BUFFER = Buffer.alloc(0)
 
 export interface BuilderOrigin {
   readonly publicKey: Uint8Array
@@ -30,15 +34,12 @@ export interface BuilderOrigin {
 }
 
 export class BundleBuilder {
-  #buffer: Buffer
+  #buffer = NO_BUFFER
+  #expectedBytes = BUFFER_BYTES_MIN
   #end = HEAD_ROOM
   #count = 0
   #lastTopic = ''
   #lastTopicBytes: Uint8Array = new Uint8Array(0)
-
-  constructor() {
-    this.#buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN)
-  }
 
   get count(): number {
     return this.#count
@@ -54,7 +55,16 @@ export class BundleBuilder {
     if (this.#count === 0) return true
     if (this.#count >= BUNDLE_MESSAGES_MAX) return false
     // A text of n UTF-16 units has at most 3n bytes of UTF-8; heads are at most 1 + 5 + 5.
-    return this.#end + topicLength * 3 + payloadLength + 11 <= BUNDLE_FILL_BYTES_MAX
+    return this.#end + topicLength * 3 + payloadLength + 11 <= this.#bytesMax
+  }
+
+  /** Whether it should be sealed now rather than wait for more. */
+  get isFull(): boolean {
+    return this.#count >= BUNDLE_MESSAGES_MAX || this.#end >= this.#bytesMax
+  }
+
+  get #bytesMax(): number {
+    return this.#count < FEW_MESSAGES ? LARGE_FILL_BYTES_MAX : BUNDLE_FILL_BYTES_MAX
   }
 
   /** `topic` was checked. Text payloads are written as UTF-8. Copies: the caller may reuse its bytes at once. */
@@ -95,11 +105,11 @@ export class BundleBuilder {
     writeHead(buffer, at, ARRAY, count)
     const sealed = new Uint8Array(buffer.buffer, buffer.byteOffset + start, this.#end - start)
     signing.sign(sealed, origin.signer)
-    const filled = this.#end
+    // The next bundle is likely as large as this one. This one's buffer now belongs to the queues.
+    this.#expectedBytes = Math.min(this.#end, LARGE_FILL_BYTES_MAX)
+    this.#buffer = NO_BUFFER
     this.#end = HEAD_ROOM
     this.#count = 0
-    // The next bundle is likely as large as this one, and this one's buffer now belongs to the queues.
-    this.#buffer = Buffer.allocUnsafeSlow(Math.min(Math.max(BUFFER_BYTES_MIN, filled), BUNDLE_FILL_BYTES_MAX))
     return {
       origin: origin.publicKey,
       originKey: origin.originKey,
@@ -130,8 +140,9 @@ export class BundleBuilder {
   #reserve(more: number): void {
     const needed = this.#end + more
     if (needed <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(this.#buffer.length * 2, BUNDLE_FILL_BYTES_MAX)))
-    grown.set(this.#buffer.subarray(HEAD_ROOM, this.#end), HEAD_ROOM)
+    const likely = Math.max(this.#expectedBytes, Math.min(this.#buffer.length * 2, LARGE_FILL_BYTES_MAX))
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, likely))
+    if (this.#count > 0) grown.set(this.#buffer.subarray(HEAD_ROOM, this.#end), HEAD_ROOM)
     this.#buffer = grown
   }
 }

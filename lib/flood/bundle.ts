@@ -14,7 +14,6 @@ import { MeshError } from '../errors.ts'
 import { CborReader } from '../framing/cbor-reader.ts'
 import { readVarint } from '../framing/varint.ts'
 import {
-  BUNDLE_BYTES_MAX,
   BUNDLE_MESSAGES_MAX,
   INTEGER_MAX,
   PAYLOAD_BYTES_MAX,
@@ -25,6 +24,8 @@ import { isTopicText } from './topics.ts'
 
 export const BUNDLE_VERSION = 1
 export const SIGNATURE_BYTES = 64
+/** A message's elements lie in it, in the list of messages and in the signed part. */
+const MESSAGE_DEPTH = 3
 /** Flag bits of the signed part. */
 export const BundleFlag = { retained: 1 } as const
 
@@ -98,9 +99,6 @@ export function readBundleHead(body: Uint8Array, nowMs: number): BundleHead | nu
   const messagesAt = reader.at
   const count = reader.array()
   if (count < 1 || count > BUNDLE_MESSAGES_MAX) throw new MeshError('bad-bundle', `a bundle of ${count} messages`)
-  if (count > 1 && sealed.length - SIGNATURE_BYTES > BUNDLE_BYTES_MAX) {
-    throw new MeshError('bad-bundle', 'a bundle of several messages that is too large')
-  }
   if (first > INTEGER_MAX - (count - 1)) throw new MeshError('bad-bundle', 'sequence numbers past 2^53 - 1')
   const originKey = bytesKey(origin)
   const bundle: Bundle = {
@@ -149,7 +147,7 @@ export function readBundleMessages(head: BundleHead): BundleMessages {
     const payload = reader.bytes(PAYLOAD_BYTES_MAX)
     topics.push(topic)
     payloads.push(reader.at - payload.length, reader.at)
-    for (let extra = 2; extra < parts; extra++) reader.skip()
+    for (let extra = 2; extra < parts; extra++) reader.skip(MESSAGE_DEPTH)
   }
   for (let extra = 8; extra < elements; extra++) reader.skip()
   reader.finish()

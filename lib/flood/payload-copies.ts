@@ -4,7 +4,8 @@
 import { copyBytes } from '../bytes.ts'
 
 const SLAB_BYTES = 8_192
-const OWN_BUFFER_BYTES = 2_048
+/** From this size on a payload gets a buffer of its own. */
+export const OWN_BUFFER_BYTES = 2_048
 
 export class PayloadCopies {
   #slab = new Uint8Array(SLAB_BYTES)
@@ -23,4 +24,9 @@ export class PayloadCopies {
     this.#used += length
     return copy
   }
+}
+
+/** bytes[start, end) as a plain Uint8Array over the same memory. */
+export function plainView(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
 }

@@ -10,7 +10,7 @@ import type { Clock, Timer } from '../io/world.ts'
 import { INTEGER_MAX, PAYLOAD_BYTES_MAX } from '../limits.ts'
 import type { Outcome, Receipt } from '../types.ts'
 import { type BuilderOrigin, BundleBuilder } from './builder.ts'
-import { BUNDLE_FILL_BYTES_MAX, type Bundle, type BundleSigning } from './bundle.ts'
+import type { Bundle, BundleSigning } from './bundle.ts'
 import { messageId } from './message.ts'
 import { checkTopic } from './topics.ts'
 
@@ -250,7 +250,7 @@ export class Publisher {
     this.#rateCount++
     const { origin, links } = this.#options
     const receipt = new PublishReceipt(origin.peerId, this.#publication, builder.count - 1, links)
-    if (builder.bytes >= BUNDLE_FILL_BYTES_MAX) this.seal()
+    if (builder.isFull) this.seal()
     else if (!this.#scheduled && this.#fillTimer === null) {
       this.#scheduled = true
       this.#options.clock.endOfTurn(() => this.#endOfTurn())

@@ -17,7 +17,7 @@ import {
   readBundleMessages,
 } from './bundle.ts'
 import { DeliveredMessage, type MessageOrigin } from './message.ts'
-import { PayloadCopies } from './payload-copies.ts'
+import { OWN_BUFFER_BYTES, PayloadCopies, plainView } from './payload-copies.ts'
 import type { Offer, PublisherLinks } from './publisher.ts'
 import { ORIGIN_SILENT_MS, Seen } from './seen.ts'
 import type { Subscriber, Subscriptions } from './subscriptions.ts'
@@ -171,18 +171,23 @@ export class Router implements PublisherLinks {
         return
     }
     this.accepted++
-    this.#forward(link, unpinned(bundle))
-    if (!own) this.#deliver(bundle, messages, identity.id, nowMs)
+    const isShared = this.#forward(link, unpinned(bundle))
+    if (!own) this.#deliver(bundle, messages, identity.id, isShared, nowMs)
   }
 
-  #forward(from: FloodLink, bundle: Bundle): void {
-    if (bundle.hops >= HOPS_MAX) return
+  /** Whether anyone else holds the bundle's bytes now. */
+  #forward(from: FloodLink, bundle: Bundle): boolean {
+    let isShared = false
+    if (bundle.hops >= HOPS_MAX) return isShared
     for (const link of this.#links) {
-      if (link.key !== from.key && link.originKey !== bundle.originKey) link.offer(bundle)
+      if (link.key === from.key || link.originKey === bundle.originKey) continue
+      link.offer(bundle)
+      isShared = true
     }
+    return isShared
   }
 
-  #deliver(bundle: Bundle, messages: BundleMessages, from: string, nowMs: number): void {
+  #deliver(bundle: Bundle, messages: BundleMessages, from: string, isShared: boolean, nowMs: number): void {
     const { topics, payloads } = messages
     const { epoch, sentAtMs, hops } = bundle
     const origin: MessageOrigin = { from, epoch, sentAtMs, hops, replayed: false }
@@ -197,7 +202,10 @@ export class Router implements PublisherLinks {
       }
       for (const subscriber of subscribers) {
         if (subscriber.sinceMs > bornMs + 1) continue
-        const data = this.#copies.copy(bundle.sealed, payloads[i * 2]!, payloads[i * 2 + 1]!)
+        const [start, end] = [payloads[i * 2]!, payloads[i * 2 + 1]!]
+        // A large payload that nobody else holds is handed over as it is.
+        const handOver = !isShared && subscribers.length === 1 && end - start >= OWN_BUFFER_BYTES
+        const data = handOver ? plainView(bundle.sealed, start, end) : this.#copies.copy(bundle.sealed, start, end)
         this.deliveredMessages++
         this.deliveredBytes += data.length
         subscriber.deliver(new DeliveredMessage(topic, data, bundle.first + i, origin))

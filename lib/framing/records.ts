@@ -5,6 +5,7 @@
 import { EMPTY } from '../bytes.ts'
 import { MeshError } from '../errors.ts'
 import { RECORD_BYTES_MAX, RECORD_PLAIN_BYTES_MAX, REKEY_EVERY_RECORDS, TAG_BYTES } from '../limits.ts'
+import { recordBuffers } from './record-buffers.ts'
 
 /** Bytes before each record. */
 export const RECORD_HEAD_BYTES = 2
@@ -28,6 +29,9 @@ export class RecordReader {
   #lengthHigh: number | null = null
   #partial: Uint8Array | null = null
   #filled = 0
+  #partialRelease: (() => void) | undefined
+  /** Gives back the buffer of the record that was handed out last. */
+  #release: (() => void) | undefined
 
   constructor(recordBytesMax: number) {
     this.recordBytesMax = recordBytesMax
@@ -47,10 +51,12 @@ export class RecordReader {
   }
 
   /**
-   * The next record without its length, or null until more is pushed. Throws MeshError `bad-record` for a length of 0 or
+   * The next record without its length, or null until more is pushed; its bytes are good until the next call. Throws MeshError `bad-record` for a length of 0 or
    * above the bound, as soon as the length is here.
    */
   next(): Uint8Array | null {
+    this.#release?.()
+    this.#release = undefined
     for (let chunk = this.#chunks[0]; chunk !== undefined; chunk = this.#chunks[0]) {
       if (this.#partial === null) {
         const headBytes = this.#lengthHigh === null ? RECORD_HEAD_BYTES : 1
@@ -70,7 +76,9 @@ export class RecordReader {
           return chunk.subarray(start, start + length)
         }
         this.#advance(chunk, headBytes)
-        this.#partial = new Uint8Array(length)
+        const { bytes, release } = recordBuffers.take(length)
+        this.#partial = bytes
+        this.#partialRelease = release
         this.#filled = 0
         continue
       }
@@ -81,6 +89,7 @@ export class RecordReader {
       if (this.#filled === this.#partial.length) {
         const record = this.#partial
         this.#partial = null
+        this.#release = this.#partialRelease
         return record
       }
     }

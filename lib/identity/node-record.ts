@@ -2,7 +2,7 @@
 // it and in which network, not that anybody is there; which addresses to believe, and from whom, is the address book's
 // decision. docs/protocol.md section 7 (about, peers).
 
-import { concatBytes, utf8 } from '../bytes.ts'
+import { concatBytes, copyBytes, utf8 } from '../bytes.ts'
 import type { Primitives } from '../crypto/primitives.ts'
 import { MeshError } from '../errors.ts'
 import { type CborValue, decodeCbor, encodeCbor } from '../framing/cbor.ts'
@@ -72,7 +72,7 @@ export function decodeNodeRecord(
   }
   const identity = identities.admit(publicKey)
   if (identity === null) throw bad('its key is no acceptable identity')
-  return Object.freeze({ identity, issuedAtMs, addresses: Object.freeze(addresses), bytes: bytes.slice() })
+  return Object.freeze({ identity, issuedAtMs, addresses: Object.freeze(addresses), bytes: copyBytes(bytes) })
 }
 
 function signedText(network: Network, signedPart: Uint8Array, primitives: Primitives): Uint8Array {
@@ -98,7 +98,8 @@ function addressesOf(place: CborValue): Address[] {
     throw bad('an address is not at most 256 bytes')
   try {
     const address = addressFromBytes(place)
-    return address.peer === null ? [address] : []
+    // A zone names an interface of the machine that wrote it, and means nothing here.
+    return address.peer === null && !address.host.includes('%') ? [address] : []
   } catch (cause) {
     if (cause instanceof MeshError && cause.code === 'bad-address') return []
     throw cause

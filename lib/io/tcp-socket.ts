@@ -44,10 +44,17 @@ export class TcpSocket implements Socket {
     if (!this.#pauseWanted) this.#socket.resume()
   }
 
-  write(bytes: Uint8Array): void {
-    if (this.#detached || !this.#socket.writable) return
+  write(bytes: Uint8Array, done?: () => void): void {
+    if (this.#detached || !this.#socket.writable) return done?.()
     this.#drainOwed = true
-    this.#socket.write(bytes, this.#onWritten)
+    if (done === undefined) {
+      this.#socket.write(bytes, this.#onWritten)
+      return
+    }
+    this.#socket.write(bytes, (error) => {
+      done()
+      this.#onWritten(error)
+    })
   }
 
   get unsentBytes(): number {

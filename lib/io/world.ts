@@ -48,8 +48,11 @@ export interface Socket {
   readonly local: Endpoint
   /** Sets who hears of events, in place of whoever did before. Data waits until this has been called. */
   attach(events: SocketEvents): void
-  /** Takes ownership of the bytes. Order is kept. */
-  write(bytes: Uint8Array): void
+  /**
+   * Takes ownership of the bytes. Order is kept. `done` is called when they are not needed any more, in whatever way the
+   * write ended; without that call they never come free.
+   */
+  write(bytes: Uint8Array, done?: () => void): void
   /** Bytes written and not yet handed to the kernel. */
   readonly unsentBytes: number
   pause(): void

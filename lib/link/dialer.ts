@@ -46,7 +46,11 @@ export class Dialer {
       for (const host of hosts.slice(0, ADDRESSES_PER_TRY_MAX)) {
         if (signal.aborted) return
         outcome = await this.#tryHost(host, address, signal, events)
-        if (outcome.parts !== null) return events.opened(outcome.parts, formatAddress({ ...address, peer: null }))
+        if (outcome.parts !== null) {
+          // It may have been given up while the answer was on its way here.
+          if (signal.aborted) return outcome.parts.socket.destroy()
+          return events.opened(outcome.parts, formatAddress({ ...address, peer: null }))
+        }
         reasons.push(outcome.error.message)
         // A node that answered and refused will do so at its other addresses too.
         if (outcome.goodbyeCode !== null) break

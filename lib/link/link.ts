@@ -10,6 +10,7 @@ import { MeshError } from '../errors.ts'
 import { CborReader } from '../framing/cbor-reader.ts'
 import { type Frame, type FrameReader, FrameType } from '../framing/frames.ts'
 import { decodeGoodbye, encodeGoodbye, GoodbyeCode } from '../framing/goodbye.ts'
+import { recordBuffers } from '../framing/record-buffers.ts'
 import { type RecordOpener, type RecordReader, type RecordSealer, sealedLength } from '../framing/records.ts'
 import type { Identity } from '../identity/identities.ts'
 import { Alarm } from '../io/alarm.ts'
@@ -66,8 +67,11 @@ export interface LinkEvents {
   closed(error: MeshError, goodbyeCode: number | null): void
 }
 
-/** `draining`: closing as the lesser of two connections, still reading what is under way. */
-type Phase = 'open' | 'draining' | 'closing' | 'over'
+/**
+ * `draining`: closing as the lesser of two connections, still reading what is under way. `superseded`: the other end has
+ * closed this one in favour of another that is still opening here; what is queued waits to be taken over.
+ */
+type Phase = 'open' | 'draining' | 'closing' | 'superseded' | 'over'
 
 export class Link {
   readonly identity: Identity
@@ -155,21 +159,21 @@ export class Link {
 
   /** Queues a frame that must not be dropped; whoever sends it bounds it. Ignored when the link is closing. */
   send(into: SendClass, frame: OutgoingFrame): void {
-    if (this.#phase !== 'open') return frame.dropped()
+    if (!this.#queueing()) return frame.dropped()
     this.#queue.push(into, frame)
     this.#schedulePump()
   }
 
   /** Queues a bundle; false when the queue is full or the link is closing. */
   offer(frame: OutgoingFrame): boolean {
-    if (this.#phase !== 'open' || !this.#queue.offer(frame)) return false
+    if (!this.#queueing() || !this.#queue.offer(frame)) return false
     this.#schedulePump()
     return true
   }
 
   /** Whether `offer` would take a bundle with a body of so many bytes. */
   wouldTake(bodyLength: number): boolean {
-    return this.#phase === 'open' && this.#queue.wouldTake(bodyLength)
+    return this.#queueing() && this.#queue.wouldTake(bodyLength)
   }
 
   /** Takes a frame out of the queue; false when it has begun or is not here. */
@@ -180,6 +184,13 @@ export class Link {
   /** Takes what has not begun out of the queue, to be sent elsewhere. */
   takeQueue(): { into: SendClass; frame: OutgoingFrame }[] {
     return this.#queue.takeAll()
+  }
+
+  /** No other connection takes over: drops what a superseded link still holds. */
+  abandon(): void {
+    if (this.#phase !== 'superseded') return
+    this.#phase = 'over'
+    this.#queue.clear()
   }
 
   /** Asks the other end for addresses of others. */
@@ -211,7 +222,7 @@ export class Link {
   // Input
 
   #received(bytes: Uint8Array): void {
-    if (this.#phase === 'closing' || this.#phase === 'over') return
+    if (!this.#reading()) return
     this.#context.counters.bytesIn += bytes.length
     this.#heartbeat.heard(this.#context.clock.nowMs())
     this.#records.push(bytes)
@@ -240,17 +251,22 @@ export class Link {
     }
   }
 
+  #queueing(): boolean {
+    return this.#phase === 'open' || this.#phase === 'superseded'
+  }
+
   #reading(): boolean {
     return this.#phase === 'open' || this.#phase === 'draining'
   }
 
   #yield(): void {
+    if (!this.#reading()) return
     this.#yielded = true
     this.#socket.pause()
     this.#context.clock.endOfTurn(() => {
       this.#yielded = false
-      if (!this.#reading()) return
-      this.#read()
+      if (this.#reading()) this.#read()
+      // Also when nothing is read any more: a paused socket does not notice that its other end has left.
       if (!this.#yielded) this.#socket.resume()
     })
   }
@@ -302,8 +318,11 @@ export class Link {
 
   #peersAsked(body: Uint8Array): void {
     const reader = new CborReader(body)
-    if (reader.array() < 1) throw new MeshError('bad-frame', 'an ask-peers frame without a number')
+    const elements = reader.array()
+    if (elements < 1) throw new MeshError('bad-frame', 'an ask-peers frame without a number')
     const count = Math.min(PEERS_MAX, reader.uint())
+    for (let extra = 1; extra < elements; extra++) reader.skip()
+    reader.finish()
     const nowMs = this.#context.clock.nowMs()
     if (nowMs - this.#askedPeersMs < ASK_PEERS_MS) return
     this.#askedPeersMs = nowMs
@@ -313,7 +332,13 @@ export class Link {
   #goodbyeReceived(body: Uint8Array): void {
     const { code, text } = decodeGoodbye(body)
     const error = this.#closeError ?? new MeshError('peer-said-goodbye', goodbyeReason(code, text))
-    this.#over(error, code)
+    if (code === GoodbyeCode.duplicate && this.#phase === 'open') {
+      this.#phase = 'superseded'
+      this.#alarm.cancel()
+      this.#report(error, code)
+    } else {
+      this.#over(error, code)
+    }
     // What we still had to say to it has no reader; our own goodbye, when it is under way, goes out.
     closeSoon(this.#socket, this.#context.clock)
   }
@@ -354,10 +379,12 @@ export class Link {
   }
 
   #pump(): void {
-    if (this.#phase === 'over') return
+    if (this.#phase === 'over' || this.#phase === 'superseded') return
     const { clock, counters } = this.#context
     const nowMs = clock.nowMs()
     const begunBefore = this.#queue.begun
+    // The time that a neighbour may take begins when something waits for it.
+    this.#measureProgress(nowMs)
     while (this.#socket.unsentBytes < SOCKET_UNSENT_BYTES_MAX) {
       const length = this.#queue.fill(plain, 0, RECORD_PLAIN_BYTES_MAX, nowMs)
       if (length === 0) {
@@ -366,11 +393,11 @@ export class Link {
         this.#goodbye = null
         continue
       }
-      const record = Buffer.allocUnsafe(sealedLength(length))
-      this.#sealer.seal(plain.subarray(0, length), record, 0)
-      counters.bytesOut += record.length
-      this.#writtenBytes += record.length
-      this.#socket.write(record)
+      const { bytes, release } = recordBuffers.take(sealedLength(length))
+      this.#sealer.seal(plain.subarray(0, length), bytes, 0)
+      counters.bytesOut += bytes.length
+      this.#writtenBytes += bytes.length
+      this.#socket.write(bytes, release)
     }
     counters.framesOut += this.#queue.begun - begunBefore
     this.#measureProgress(nowMs)
@@ -437,7 +464,7 @@ export class Link {
   }
 
   #over(error: MeshError, goodbyeCode: number | null): void {
-    if (this.#phase === 'over') return
+    if (this.#phase === 'over' || this.#phase === 'superseded') return
     this.#phase = 'over'
     this.#alarm.cancel()
     this.#queue.clear()

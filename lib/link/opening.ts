@@ -181,7 +181,8 @@ export class Opening {
   #faulty(error: unknown): void {
     if (!(error instanceof MeshError) || error.fault !== 'remote') throw error
     // Where frames work the other end is proven and is told; a record that does not open ends in silence.
-    if (this.#phase.name === 'about' && error.code !== 'bad-record') this.#refuse(GoodbyeCode.protocolError, error.message, null, error)
+    if (this.#phase.name === 'about' && error.code !== 'bad-record')
+      this.#refuse(GoodbyeCode.protocolError, error.message, null, error)
     else this.#fail(error)
   }
 
@@ -200,6 +201,8 @@ export class Opening {
         return this.#fail(new MeshError('wrong-identity', `expected ${this.#expected}, found ${identity.id}`))
       }
       const admission = this.#events.admit(identity)
+      // Asking may have made the table give this very dial up.
+      if (this.#current().name === 'over') return
       if (!admission.ok) return this.#fail(admission.error)
       this.#writeHandshake(state, this.#ownPayload())
       return this.#enterAbout(state, identity)

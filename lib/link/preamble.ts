@@ -1,7 +1,7 @@
 // The first bytes on a connection: they tell the mesh protocol from others that share the port. Looks before anything is
 // allocated. docs/protocol.md, "Preamble".
 
-import { equalBytes, toHex, utf8 } from '../bytes.ts'
+import { equalBytes, utf8 } from '../bytes.ts'
 import { MeshError } from '../errors.ts'
 
 /** Sent once by the dialer; names the protocol and its version. Also Noise's prologue. */
@@ -17,7 +17,7 @@ export type SniffHandler = (socket: unknown) => void
 export type Sniffed = 'mesh' | 'more' | 'unknown' | SniffHandler
 
 export class Sniffer {
-  readonly #handlers = new Map<string, { prefix: Uint8Array; handler: SniffHandler }>()
+  readonly #handlers = new Set<{ readonly prefix: Uint8Array; readonly handler: SniffHandler }>()
 
   /**
    * Gives connections that begin with `prefix` (1 to 64 bytes) to `handler`. Returns a function that takes it back.
@@ -30,19 +30,19 @@ export class Sniffer {
     if (this.#handlers.size >= SNIFF_HANDLERS_MAX) {
       throw new MeshError('too-large', `at most ${SNIFF_HANDLERS_MAX} sniffed prefixes`)
     }
-    const taken = [PREAMBLE, ...Array.from(this.#handlers.values(), (entry) => entry.prefix)]
+    const taken = [PREAMBLE, ...Array.from(this.#handlers, (entry) => entry.prefix)]
     if (taken.some((other) => agree(other, prefix))) {
       throw new MeshError('already-registered', 'that prefix, or one that cannot be told from it, has a handler')
     }
-    const key = toHex(prefix)
-    this.#handlers.set(key, { prefix: new Uint8Array(prefix), handler })
-    return () => this.#handlers.delete(key)
+    const entry = { prefix: new Uint8Array(prefix), handler }
+    this.#handlers.add(entry)
+    return () => this.#handlers.delete(entry)
   }
 
   /** Whose the connection is, by all bytes that came so far. */
   look(bytes: Uint8Array): Sniffed {
     if (agree(bytes, PREAMBLE)) return bytes.length >= PREAMBLE.length ? 'mesh' : 'more'
-    for (const { prefix, handler } of this.#handlers.values()) {
+    for (const { prefix, handler } of this.#handlers) {
       if (agree(bytes, prefix)) return bytes.length >= prefix.length ? handler : 'more'
     }
     return 'unknown'

@@ -43,11 +43,10 @@ export function plainFrame(type: number, body: Uint8Array): OutgoingFrame {
   return { type, body, place: null, begin: () => EMPTY, dropped: () => {} }
 }
 
-/** A frame's place in a queue. */
+/** A frame's place in a queue. Withdrawn, it is empty: a place that waits its turn must not keep the frame in memory. */
 export interface QueuePlace {
-  readonly frame: OutgoingFrame
+  frame: OutgoingFrame | null
   readonly into: SendClass
-  withdrawn: boolean
 }
 
 class Fifo {
@@ -55,8 +54,19 @@ class Fifo {
   at = 0
   deficit = 0
 
+  /** Places, the empty ones included. */
   get length(): number {
     return this.waiting.length - this.at
+  }
+
+  /** The first frame that waits, behind empty places, which are let go of; null when there is none. */
+  first(): OutgoingFrame | null {
+    while (this.length > 0) {
+      const { frame } = this.waiting[this.at]!
+      if (frame !== null) return frame
+      this.shift()
+    }
+    return null
   }
 
   shift(): QueuePlace {
@@ -85,6 +95,8 @@ export class SendQueue {
   readonly #budget: QueueBudget
   /** Index in ROUND of the class whose turn it is. */
   #turn = 0
+  /** That class has got what it may send in this turn. */
+  #turnBegun = false
   /** Chosen to be the next to begin. */
   #next: QueuePlace | null = null
   #head: Uint8Array = EMPTY
@@ -137,19 +149,21 @@ export class SendQueue {
 
   /** Queues what must not be dropped; whoever sends it bounds it. */
   push(into: SendClass, frame: OutgoingFrame): void {
-    const place: QueuePlace = { frame, into, withdrawn: false }
+    const place: QueuePlace = { frame, into }
     frame.place = place
     this.#classes[into].waiting.push(place)
-    this.#count(place, 1)
+    this.#count(frame, into, 1)
   }
 
   /** Takes a frame out of the queue; false when it has begun or is not here. The frame hears nothing. */
   withdraw(frame: OutgoingFrame): boolean {
     const { place } = frame
     if (place === null) return false
-    place.withdrawn = true
+    place.frame = null
     frame.place = null
-    this.#count(place, -1)
+    this.#count(frame, place.into, -1)
+    // Only empty places are left: without this, queueing and withdrawing by turns would pile them up.
+    if (this.#bytes === 0) this.takeAll()
     return true
   }
 
@@ -161,10 +175,12 @@ export class SendQueue {
       const fifo = this.#classes[into]
       while (fifo.length > 0) taken.push(fifo.shift())
     }
-    const live = taken.filter((place) => !place.withdrawn)
-    for (const place of live) {
-      place.frame.place = null
-      this.#count(place, -1)
+    const live: { into: SendClass; frame: OutgoingFrame }[] = []
+    for (const { frame, into } of taken) {
+      if (frame === null) continue
+      frame.place = null
+      this.#count(frame, into, -1)
+      live.push({ into, frame })
     }
     return live
   }
@@ -187,10 +203,10 @@ export class SendQueue {
       this.#next ??= this.#select()
       const next = this.#next
       if (next === null) return at
-      if (!next.withdrawn) {
+      if (next.frame !== null) {
         const size = cost(next.frame)
         if (at > start && size > end - at && size <= end - start) return at
-        this.#begin(next, nowMs)
+        this.#begin(next.frame, next.into, nowMs)
       }
       this.#next = null
     }
@@ -200,10 +216,9 @@ export class SendQueue {
     return this.#headAt < this.#head.length || this.#bodyAt < this.#body.length
   }
 
-  #begin(place: QueuePlace, nowMs: number): void {
-    this.#count(place, -1)
+  #begin(frame: OutgoingFrame, from: SendClass, nowMs: number): void {
+    this.#count(frame, from, -1)
     this.begun++
-    const { frame } = place
     frame.place = null
     const prefix = frame.begin(nowMs)
     const bodyLength = prefix.length + frame.body.length
@@ -240,35 +255,36 @@ export class SendQueue {
   /** The next frame by priority and deficit, or null when nothing waits. */
   #select(): QueuePlace | null {
     const { control } = this.#classes
-    if (control.length > 0) return control.shift()
+    if (control.first() !== null) return control.shift()
     let empty = 0
     while (empty < ROUND.length) {
       const name = ROUND[this.#turn]!
       const fifo = this.#classes[name]
-      if (fifo.length === 0) {
+      const first = fifo.first()
+      if (first === null) {
         fifo.deficit = 0
         empty++
       } else {
-        const size = cost(fifo.waiting[fifo.at]!.frame)
+        empty = 0
+        if (!this.#turnBegun) fifo.deficit += QUANTUM_BYTES[name]
+        this.#turnBegun = true
+        const size = cost(first)
         if (size <= fifo.deficit) {
           fifo.deficit -= size
           return fifo.shift()
         }
-        // A class alone would only go round in circles until its deficit suffices.
-        fifo.deficit += QUANTUM_BYTES[name]
-        empty = 0
-        if (size <= fifo.deficit) continue
       }
       this.#turn = (this.#turn + 1) % ROUND.length
+      this.#turnBegun = false
     }
     return null
   }
 
-  #count(place: QueuePlace, sign: 1 | -1): void {
-    const bytes = sign * cost(place.frame)
+  #count(frame: OutgoingFrame, into: SendClass, sign: 1 | -1): void {
+    const bytes = sign * cost(frame)
     this.#bytes += bytes
     this.#budget.bytes += bytes
-    if (place.into === 'bundle') this.#bundleBytes += bytes
+    if (into === 'bundle') this.#bundleBytes += bytes
   }
 }
 

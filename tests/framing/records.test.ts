@@ -20,7 +20,7 @@ function readAll(reader: RecordReader, pieces: readonly Uint8Array[]): Uint8Arra
   const records: Uint8Array[] = []
   for (const piece of pieces) {
     reader.push(piece)
-    for (let next = reader.next(); next !== null; next = reader.next()) records.push(next)
+    for (let next = reader.next(); next !== null; next = reader.next()) records.push(next.slice())
   }
   return records
 }
@@ -81,13 +81,13 @@ test('several chunks may be pushed before a record is taken', () => {
   assert.equal(reader.next(), null)
 })
 
-test('a record inside one chunk is not copied; one that straddles has an array of exactly its length', () => {
+test('a record inside one chunk is not copied; one that straddles is good until the next call', () => {
   const reader = new RecordReader(300)
   const chunk = record(pattern(100))
   reader.push(chunk)
   assert.equal(reader.next()!.buffer, chunk.buffer)
   for (const part of cutUp(chunk, [30])) reader.push(part)
-  assert.equal(reader.next()!.buffer.byteLength, 100)
+  assert.deepEqual(reader.next(), pattern(100))
 })
 
 test('a length of 0 or over the bound is refused as soon as both its bytes are there', () => {

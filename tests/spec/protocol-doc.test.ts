@@ -86,7 +86,6 @@ test('the numbers of the library that a peer can notice stand in the table of li
     limits.PAYLOAD_BYTES_MAX,
     limits.TOPIC_BYTES_MAX,
     limits.BUNDLE_MESSAGES_MAX,
-    limits.BUNDLE_BYTES_MAX,
     limits.HOPS_MAX,
     limits.TIME_TO_LIVE_S_MAX,
     limits.ORIGINS_MAX,

@@ -96,8 +96,7 @@ def _read_head(body):
         bundle["count"] = count = reader.array()
     except WireError as error:
         raise Verdict("reject", "malformed") from error
-    too_large = count > 1 and len(bundle["signed_part"]) > 65_536
-    if elements < 8 or len(bundle["origin"]) != 32 or not 1 <= count <= 1_024 or too_large:
+    if elements < 8 or len(bundle["origin"]) != 32 or not 1 <= count <= 1_024:
         raise Verdict("reject", "malformed")
     if bundle["first"] + count - 1 > INTEGER_MAX:
         raise Verdict("reject", "malformed")

@@ -39,7 +39,6 @@ function brokenElements(cast: Cast): Vector[] {
   const changed = (place: number, element: CborInput): Uint8Array =>
     encodeCbor(good.map((old, i) => (i === place ? element : old)))
   const many = Array.from({ length: 1_025 }, (): CborInput => ['t', new Uint8Array(0)])
-  const wide = Array.from({ length: 2 }, (): CborInput => ['t', new Uint8Array(32_768)])
   const floatEpoch = fromHex(
     `8801${'5820'}${Buffer.from(dialer.identity.publicKey).toString('hex')}fb3ff000000000000000000000818261744161`,
   )
@@ -60,7 +59,6 @@ function brokenElements(cast: Cast): Vector[] {
     ['messages-as-map', changed(7, new Map([[1, 1]]))],
     ['no-messages', changed(7, [])],
     ['1025-messages', changed(7, many)],
-    ['two-messages-above-64-kib', changed(7, wide)],
     ['numbers-past-the-end', encodeCbor([1, good[1]!, EPOCH, Number.MAX_SAFE_INTEGER, 0, 0, 0, [hi(), hi()]])],
     ['further-element-with-tag', concatBytes(Uint8Array.of(0x89), encodeCbor(good).subarray(1), fromHex('c000'))],
   ]
