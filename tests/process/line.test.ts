@@ -1,0 +1,106 @@
+// Meshes of real processes over loopback: what a user would see, kill -9 included.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { freePort, Meshd } from './meshd.ts'
+
+/** A to E, each seeded with its left neighbour, each with a data folder so that it is the same node after a restart. */
+async function lineOfFive(context: TestContext): Promise<{ nodes: Meshd[]; again: (index: number) => Meshd }> {
+  const folder = mkdtempSync(join(tmpdir(), 'meshd-line-'))
+  context.after(() => rmSync(folder, { recursive: true, force: true }))
+  const ports = await Promise.all([1, 2, 3, 4, 5].map(freePort))
+  const again = (index: number): Meshd => {
+    const seed = index === 0 ? [] : ['--seed', `127.0.0.1:${ports[index - 1]}`]
+    const data = join(folder, String(index))
+    return new Meshd(context, ['--no-mdns', '--listen', `127.0.0.1:${ports[index]}`, '--data-dir', data, ...seed])
+  }
+  const nodes = ports.map((_, index) => again(index))
+  const ids = await Promise.all(nodes.map((node) => node.id()))
+  for (let i = 1; i < nodes.length; i++) await Promise.all([nodes[i]!.up(ids[i - 1]!), nodes[i - 1]!.up(ids[i]!)])
+  return { nodes, again }
+}
+
+function numbered(from: number, to: number): string {
+  return Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join('')
+}
+
+test('10,000 lines piped into one end of a line of five arrive at the other, each once and in order', async (context) => {
+  const { nodes } = await lineOfFive(context)
+  nodes[0]!.say(numbered(0, 10_000))
+  const last = nodes[4]!
+  const event = await last.event((e) => e.data === 'line 9999', 'last line')
+  assert.equal(event.hops, 4)
+  assert.deepEqual(last.messages(), numbered(0, 10_000).trimEnd().split('\n'))
+})
+
+test('after kill -9 of an inner node its neighbours join it again within 5 s, and no line comes twice', async (context) => {
+  const { nodes, again } = await lineOfFive(context)
+  const [a, b, c, , e] = nodes as [Meshd, Meshd, Meshd, Meshd, Meshd]
+  const id = await b.id()
+  let next = 0
+  const flow = setInterval(() => a.say(numbered(next, (next += 20))), 10)
+  context.after(() => clearInterval(flow))
+  await e.event((event) => event.data === 'line 500', 'line 500')
+  b.child.kill('SIGKILL')
+  for (const node of [a, c]) {
+    const down = await node.event((event) => event.event === 'neighbour-down' && event.peer === id, 'neighbour-down')
+    assert.match(down.reason ?? '', /without a goodbye|connection was lost/)
+  }
+  const startedMs = performance.now()
+  again(1)
+  const ups = await Promise.all([a.up(id, startedMs), c.up(id, startedMs)])
+  for (const up of ups) assert.ok(up.atMs - startedMs < 5_000, `${up.atMs - startedMs} ms`)
+  const from = next
+  await e.event((event) => event.data === `line ${from + 200}`, 'lines after the restart')
+  clearInterval(flow)
+  const numbers = e.messages().map((line) => Number(line.slice(5)))
+  assert.equal(new Set(numbers).size, numbers.length)
+  assert.deepEqual(
+    numbers,
+    numbers.toSorted((x, y) => x - y),
+  )
+})
+
+test('SIGTERM under load: exit 0 within 5 s, and the neighbours see the goodbye', async (context) => {
+  const { nodes } = await lineOfFive(context)
+  const [a, b, c] = nodes as [Meshd, Meshd, Meshd]
+  const id = await b.id()
+  let next = 0
+  const flow = setInterval(() => a.say(numbered(next, (next += 200))), 5)
+  context.after(() => clearInterval(flow))
+  await c.event((event) => event.data === 'line 2000', 'line 2000')
+  const askedMs = performance.now()
+  b.child.kill('SIGTERM')
+  const [end, ...downs] = await Promise.all([
+    b.exited,
+    ...[a, c].map((node) => node.event((e) => e.event === 'neighbour-down' && e.peer === id, 'neighbour-down')),
+  ])
+  assert.equal(end.code, 0)
+  assert.ok(end.atMs - askedMs < 5_000, `${end.atMs - askedMs} ms`)
+  for (const down of downs) assert.match(down.reason ?? '', /^goodbye 0 /)
+  assert.equal(b.events.at(-1)?.event, 'stopped')
+})
+
+test('a node whose seed does not listen yet tells of each try, and joins soon after it does', async (context) => {
+  const port = await freePort()
+  const early = new Meshd(context, [
+    '--no-mdns',
+    '--ephemeral',
+    '--listen',
+    '127.0.0.1:0',
+    '--seed',
+    `127.0.0.1:${port}`,
+  ])
+  const failed = await early.event((e) => e.event === 'dial-failed', 'dial-failed')
+  assert.match(failed.reason ?? '', /connection refused/)
+  assert.equal(typeof failed.retryInMs, 'number')
+  assert.match(failed.address ?? '', new RegExp(`/tcp/${port}`))
+  const seed = new Meshd(context, ['--no-mdns', '--ephemeral', '--listen', `127.0.0.1:${port}`])
+  const id = await seed.id()
+  const listeningMs = performance.now()
+  const up = await early.up(id)
+  assert.ok(up.atMs - listeningMs < 5_000, `${up.atMs - listeningMs} ms`)
+})
