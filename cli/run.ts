@@ -1,6 +1,7 @@
 // `meshd run`: one node in the foreground, from the settings to the exit code. It chooses the way of talking (chat.ts,
 // pipe.ts, json-events.ts), wires the node's events to it, and stops both in order. It interprets nothing itself.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { TopicPattern } from '../lib/flood/topics.ts'
 import { PAYLOAD_BYTES_MAX } from '../lib/limits.ts'
 import type { MeshOptions } from '../lib/options.ts'
@@ -20,6 +21,8 @@ import { Speaker } from './speaker.ts'
 
 /** What standard error may owe to a reader that does not read; beyond, notices are dropped. */
 const NOTICES_UNSENT_BYTES_MAX = 1_048_576
+/** What comes through a pipe waits so long for the first link of a node that was given a seed: `echo hi | meshd --seed …`. */
+const SEED_WAIT_MS = 5_000
 /** Standard output's reader left, or the terminal is gone: nobody is there to be told of it. */
 const READER_LEFT: readonly string[] = ['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED']
 
@@ -112,7 +115,10 @@ async function runNode({ settings, host, input, stopping, stopped, signals, mesh
       : new Pipe(running, input)
   const subscriptions = wire(mesh, mode, settings)
   try {
+    const neighbour = new Promise((resolve) => mesh.on('neighbourUp', resolve))
     await Promise.race([mesh.start(), stopped])
+    if (!isChat && settings.seeds.length > 0)
+      await Promise.race([neighbour, stopped, delay(SEED_WAIT_MS, stopping.signal)])
     if (!stopping.signal.aborted) mode.begin()
     await stopped
   } finally {
@@ -156,6 +162,11 @@ function wire(mesh: MeshNode, mode: Mode, settings: Settings): Subscription[] {
       if (!before.some((earlier) => earlier.matches(message.topic))) mode.message(message)
     })
   })
+}
+
+/** Resolves after so long, or at once when `signal` is aborted; does not keep the process alive. */
+function delay(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal, ref: false }).catch(() => undefined)
 }
 
 function printNotice(host: Host, line: string): void {

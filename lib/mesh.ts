@@ -119,8 +119,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     how: ((message: Message) => void) | { queueMax?: number; signal?: AbortSignal } = {},
   ): Subscription | MessageStream {
     const nowMs = this.#world.clock.nowMs()
-    if (typeof how === 'function') return this.#subscriptions.subscribe(pattern, how, nowMs)
-    return this.#subscriptions.stream(pattern, how, nowMs)
+    if (typeof how === 'object' && how !== null) return this.#subscriptions.stream(pattern, how, nowMs)
+    return this.#subscriptions.subscribe(pattern, how, nowMs)
   }
 
   /**

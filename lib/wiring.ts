@@ -300,8 +300,8 @@ export class Wiring {
 
   #neighbourUp(link: Link): void {
     const { identity, about } = link
-    const { key, id: peer, publicKey } = identity
-    const bundles = new BundleQueue({ key, originKey: bytesKey(publicKey), peer }, link, this.counters)
+    const { key, id: peer } = identity
+    const bundles = new BundleQueue({ key, peer }, link, this.counters)
     this.#neighbours.set(key, { identity, bundles })
     this.#exchange.neighbourUp(identity, about.record)
     this.router.addLink(bundles)

@@ -9,6 +9,7 @@ import { BoundedCache } from './bounded-cache.ts'
 import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
 import { answering } from './known-answers.ts'
 import type { Aead, Primitives, Signer } from './primitives.ts'
+import { bufferMade } from './young-garbage.ts'
 
 /**
  * Public keys kept ready to verify with: an import costs as much as a tenth of a verification, and a network of a few
@@ -135,6 +136,7 @@ export function sealWithNonce(
   // A stream cipher gives all bytes at once; `final` adds none, it only makes the tag.
   into.set(cipher.update(plain), at)
   cipher.final()
+  bufferMade(plain.length)
   into.set(cipher.getAuthTag(), at + plain.length)
   return at + plain.length + TAG_BYTES
 }
@@ -155,6 +157,7 @@ export function openWithNonce(
   const plain = decipher.update(sealed.subarray(0, length))
   try {
     decipher.final()
+    bufferMade(length)
   } catch {
     return null
   }

@@ -8,10 +8,14 @@ import { type Address, type Scope, scopeOf } from '../identity/address.ts'
 import type { Identities, Identity } from '../identity/identities.ts'
 import type { Network } from '../identity/network.ts'
 import { decodeNodeRecord, type NodeRecord } from '../identity/node-record.ts'
-import { PEERS_MAX } from '../limits.ts'
+import { PEERS_BYTES_MAX, PEERS_MAX } from '../limits.ts'
 
 /** How far each scope reaches: an address is taken only over a connection at least as local. */
 const REACH: Readonly<Record<Scope, number>> = { loopback: 0, link: 1, private: 1, public: 2 }
+
+/** CBOR heads of an array of at most 32, and of a byte string of at most 2,560. */
+const ARRAY_HEAD_BYTES = 2
+const BYTES_HEAD_BYTES = 3
 
 export interface ExchangeOptions {
   readonly network: Network
@@ -48,12 +52,18 @@ export class Exchange {
     this.#records.delete(identity.key)
   }
 
-  /** The body of a `peers` frame with up to `count` records, chosen at random, without the asker's own. */
+  /**
+   * The body of a `peers` frame with up to `count` records, chosen at random, without the asker's own. Fewer where those would
+   * not fit the frame: neighbours can make their records as long as they may be.
+   */
   tell(count: number, askerKey: string | null): Uint8Array {
     const others = [...this.#records.values()].filter((record) => record.identity.key !== askerKey)
     const chosen: Uint8Array[] = []
+    let bodyLength = ARRAY_HEAD_BYTES
     while (chosen.length < Math.min(count, PEERS_MAX) && others.length > 0) {
       const [record] = others.splice(Math.floor(this.#options.fraction() * others.length), 1)
+      bodyLength += BYTES_HEAD_BYTES + record!.bytes.length
+      if (bodyLength > PEERS_BYTES_MAX) break
       chosen.push(record!.bytes)
     }
     return encodeCbor(chosen)

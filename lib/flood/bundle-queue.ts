@@ -25,20 +25,14 @@ export interface BundleQueueCounters {
 
 export class BundleQueue implements FloodLink {
   readonly key: string
-  readonly originKey: string
   readonly #peer: string
   readonly #counters: BundleQueueCounters
   readonly #waiting = new Map<string, BundleFrame>()
   #carrier: BundleCarrier
 
-  /** `key` and `originKey` as in FloodLink; `peer` is the peer id text. */
-  constructor(
-    neighbour: { key: string; originKey: string; peer: string },
-    carrier: BundleCarrier,
-    counters: BundleQueueCounters,
-  ) {
+  /** `key` as in FloodLink; `peer` is the peer id text. */
+  constructor(neighbour: { key: string; peer: string }, carrier: BundleCarrier, counters: BundleQueueCounters) {
     this.key = neighbour.key
-    this.originKey = neighbour.originKey
     this.#peer = neighbour.peer
     this.#carrier = carrier
     this.#counters = counters

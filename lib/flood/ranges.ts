@@ -35,11 +35,15 @@ export class Ranges {
     return begin <= first && bounds[index * 2 + 1]! >= last ? 'all' : 'some'
   }
 
-  /** Whether `add` of these would make one range too many. */
-  wouldOverflow(first: number, last: number): boolean {
-    if (this.count < RANGES_PER_EPOCH_MAX) return false
+  /** Whether `add` of these would begin a range of its own, so that there is one more. */
+  beginsRange(first: number, last: number): boolean {
     const index = this.#firstEndingAtOrAfter(first - 1)
     return index === this.count || this.#bounds[index * 2]! > last + 1
+  }
+
+  /** Whether `add` of these would make one range too many. */
+  wouldOverflow(first: number, last: number): boolean {
+    return this.count >= RANGES_PER_EPOCH_MAX && this.beginsRange(first, last)
   }
 
   /** Marks all of first…last as taken. Returns by how much `count` changed. */

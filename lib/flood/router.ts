@@ -34,8 +34,6 @@ export type RejectReason = 'malformed' | 'bad-origin' | 'bad-signature'
 export interface FloodLink {
   /** Key of the neighbour's identity. */
   readonly key: string
-  /** The neighbour as an origin (`Bundle.originKey`): it needs no copy of its own bundles. */
-  readonly originKey: string
   /** Bytes of bundles that wait in its queue. */
   readonly bundleBytes: number
   /** Queues a bundle, or tells that it was dropped. */
@@ -175,12 +173,15 @@ export class Router implements PublisherLinks {
     if (!own) this.#deliver(bundle, messages, identity.id, isShared, nowMs)
   }
 
-  /** Whether anyone else holds the bundle's bytes now. */
+  /**
+   * Whether anyone else holds the bundle's bytes now. A neighbour that is the origin gets its copy like any other: bundles
+   * of its identity that it did not make are how it learns that the identity is in use elsewhere.
+   */
   #forward(from: FloodLink, bundle: Bundle): boolean {
     let isShared = false
     if (bundle.hops >= HOPS_MAX) return isShared
     for (const link of this.#links) {
-      if (link.key === from.key || link.originKey === bundle.originKey) continue
+      if (link.key === from.key) continue
       link.offer(bundle)
       isShared = true
     }

@@ -118,22 +118,23 @@ export class Seen {
       if (change === null) return false
       this.#ranges += change
     }
-    if (this.#ranges < this.#bounds.rangesMax) return true
-    // In order it extends a range and costs none; the sum is exact only for what begins a new one.
-    return first <= ranges.last + 1
+    return this.#ranges < this.#bounds.rangesMax || !ranges.beginsRange(first, last)
   }
 
   #mayIntroduce(neighbour: string, nowMs: number): boolean {
-    if (neighbour === '') return true
-    if ((this.#introduced.get(neighbour) ?? 0) >= this.#bounds.originsMax / 4) return false
-    if (this.#origins.size < this.#bounds.originsMax) return true
+    if (neighbour === '' || this.#hasPlaceFor(neighbour)) return true
     if (nowMs - this.#lastScanMs < EVICTION_SCAN_MS) return false
     this.#lastScanMs = nowMs
-    return this.#evictSilent(nowMs)
+    this.#evictSilent(nowMs)
+    return this.#hasPlaceFor(neighbour)
   }
 
-  #evictSilent(nowMs: number): boolean {
-    let evicted = false
+  #hasPlaceFor(neighbour: string): boolean {
+    const { originsMax } = this.#bounds
+    return this.#origins.size < originsMax && (this.#introduced.get(neighbour) ?? 0) < originsMax / 4
+  }
+
+  #evictSilent(nowMs: number): void {
     for (const [origin, entry] of this.#origins) {
       if (nowMs - entry.lastHeardMs <= ORIGIN_SILENT_MS) continue
       this.#origins.delete(origin)
@@ -142,9 +143,7 @@ export class Seen {
       const left = (this.#introduced.get(entry.introducedBy) ?? 1) - 1
       if (left === 0) this.#introduced.delete(entry.introducedBy)
       else this.#introduced.set(entry.introducedBy, left)
-      evicted = true
     }
-    return evicted
   }
 }
 

@@ -48,7 +48,10 @@ export class Subscriptions {
   /** Calls `handler` for each message, in the order of arrival. What it throws becomes a warning. */
   subscribe(pattern: string, handler: (message: Message) => void, nowMs: number): Subscription {
     if (typeof handler !== 'function') throw new MeshError('bad-argument', 'a subscription handler must be a function')
+    let isOver = false
     const deliver = (message: Message): void => {
+      // The rest of a bundle that is just being delivered still comes here.
+      if (isOver) return
       try {
         handler(message)
       } catch (error) {
@@ -57,7 +60,11 @@ export class Subscriptions {
     }
     const subscriber: Subscriber = { pattern: new TopicPattern(pattern), sinceMs: nowMs, deliver }
     this.#add(subscriber)
-    return { pattern, unsubscribe: () => this.#remove(subscriber) }
+    const unsubscribe = (): void => {
+      isOver = true
+      this.#remove(subscriber)
+    }
+    return { pattern, unsubscribe }
   }
 
   /** A subscription to iterate. `queueMax` messages wait for the reader; beyond, the oldest is dropped and counted. */
@@ -137,6 +144,7 @@ class QueuedStream implements MessageStream {
   }
 
   push(message: Message): void {
+    if (this.#ended) return
     const reader = this.#waiting.shift()
     if (reader !== undefined) {
       reader({ done: false, value: message })

@@ -115,7 +115,6 @@ function judge(vector: Vector, primitives: Primitives): Fields {
   })
   const link = {
     key: 'neighbour',
-    originKey: 'neighbour',
     bundleBytes: 0,
     offer: () => ({ peer: '', outcome: 'queued' as const }),
     foresee: () => ({ peer: '', outcome: 'queued' as const }),
