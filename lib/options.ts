@@ -133,7 +133,10 @@ function bad(name: string, should: string): MeshError {
 }
 
 function onlyKnown(prefix: string, given: object, known: readonly string[]): void {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw bad(prefix || 'object', 'an object')
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    const what = prefix === '' ? 'the options' : `option ${prefix.slice(0, -1)}`
+    throw new MeshError('bad-option', `${what} must be an object`)
+  }
   for (const key of Object.keys(given)) {
     if (!known.includes(key)) {
       throw new MeshError('bad-option', `unknown option ${prefix}${key}; known here: ${known.join(', ')}`)

@@ -11,6 +11,7 @@ import { Publisher } from './flood/publisher.ts'
 import { Router } from './flood/router.ts'
 import type { Subscriptions } from './flood/subscriptions.ts'
 import { FrameType } from './framing/frames.ts'
+import { GoodbyeCode } from './framing/goodbye.ts'
 import { type Address, addressToBytes, formatAddress } from './identity/address.ts'
 import type { Identities, Identity } from './identity/identities.ts'
 import { parseIp } from './identity/ip.ts'
@@ -28,6 +29,9 @@ import type { Sniffer } from './link/preamble.ts'
 import { Reception } from './link/reception.ts'
 import { type DialAttempt, NeighbourTable, type TableLink, type Verdict } from './neighbours/table.ts'
 import type { ResolvedOptions } from './options.ts'
+
+/** Asking the machine for its interfaces costs as much as a signature. */
+const OWN_ADDRESSES_MS = 5_000
 
 export interface WiringOptions {
   readonly options: ResolvedOptions
@@ -79,7 +83,7 @@ export class Wiring {
   readonly #neighbours = new Map<string, Neighbour>()
   /** Links that are not over yet, and who waits for that. */
   readonly #links = new Map<Link, (() => void)[]>()
-  #record: { readonly key: string; readonly bytes: Uint8Array } | null = null
+  #record: { readonly key: string; readonly bytes: Uint8Array | null; readonly asOfMs: number } | null = null
 
   constructor(given: WiringOptions) {
     this.#given = given
@@ -205,6 +209,7 @@ export class Wiring {
     const { clock } = this.#given.world
     this.table.stop(clock.nowMs())
     this.#tableAlarm.cancel()
+    for (const link of this.#links.keys()) link.close(GoodbyeCode.shuttingDown, 'this node is stopping')
     for (const dial of this.#dials.values()) dial.abort()
     this.#dials.clear()
     await Promise.all(Array.from(this.#links.values(), (waiting) => new Promise<void>((done) => waiting.push(done))))
@@ -238,17 +243,21 @@ export class Wiring {
     }
   }
 
-  /** Signed anew only when the addresses have changed. */
+  /** Signed anew only when the addresses have changed; those are looked at again after OWN_ADDRESSES_MS. */
   #ownRecord(): Uint8Array | null {
     const { world, keyPair, network } = this.#given
+    const nowMs = world.clock.nowMs()
+    if (this.#record !== null && nowMs - this.#record.asOfMs < OWN_ADDRESSES_MS) return this.#record.bytes
     const addresses = this.#given.addresses()
-    if (addresses.length === 0) return null
     const key = addresses.map(formatAddress).join(' ')
-    if (this.#record?.key !== key) {
+    let bytes: Uint8Array | null = null
+    if (this.#record?.key === key) bytes = this.#record.bytes
+    else if (addresses.length > 0) {
       const issuedAtMs = Math.max(0, Math.floor(world.clock.unixMs()))
-      this.#record = { key, bytes: encodeNodeRecord(keyPair, network, issuedAtMs, addresses, primitives) }
+      bytes = encodeNodeRecord(keyPair, network, issuedAtMs, addresses, primitives)
     }
-    return this.#record.bytes
+    this.#record = { key, bytes, asOfMs: nowMs }
+    return bytes
   }
 
   #dial(attempt: DialAttempt): void {

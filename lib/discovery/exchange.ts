@@ -31,6 +31,8 @@ export class Exchange {
   readonly #options: ExchangeOptions
   /** By identity key; only of open neighbours, so bounded by the degree. */
   readonly #records = new Map<string, NodeRecord>()
+  /** By the bytes that came, so that they are verified once. */
+  readonly #checked = new WeakMap<Uint8Array, NodeRecord>()
 
   constructor(options: ExchangeOptions) {
     this.#options = options
@@ -38,14 +40,16 @@ export class Exchange {
 
   /** Checks a node's own record, from its `about`. Throws MeshError `bad-peers` when it is not genuine or not its own. */
   check(record: Uint8Array, identity: Identity): void {
-    if (this.#decode(record).identity.id !== identity.id) {
+    const decoded = this.#decode(record)
+    if (decoded.identity.id !== identity.id) {
       throw new MeshError('bad-peers', 'the node record in about is of another node')
     }
+    this.#checked.set(record, decoded)
   }
 
-  /** `record` was checked; null when that neighbour listens nowhere. */
+  /** `record`: the very bytes that `check` has seen, or null when that neighbour listens nowhere. */
   neighbourUp(identity: Identity, record: Uint8Array | null): void {
-    if (record !== null) this.#records.set(identity.key, this.#decode(record))
+    if (record !== null) this.#records.set(identity.key, this.#checked.get(record) ?? this.#decode(record))
   }
 
   neighbourDown(identity: Identity): void {

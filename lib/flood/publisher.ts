@@ -212,6 +212,7 @@ export class Publisher {
    * receipts name the numbers under which it will.
    */
   moveTo(epoch: number): void {
+    if (this.#closed !== null) return
     this.#epoch = epoch
     this.#sequence = this.#builder.count
     this.#publication.epoch = epoch

@@ -203,10 +203,17 @@ export class Link {
    * GOODBYE_FLUSH_MS); with other codes it is dropped. `closed` follows.
    */
   close(code: number, text: string): void {
+    if (this.#phase === 'draining' && code === GoodbyeCode.shuttingDown) return this.#hurry()
     if (this.#phase !== 'open') return
     this.#phase = code === GoodbyeCode.duplicate ? 'draining' : 'closing'
     this.#closeError = new MeshError('disconnected', goodbyeReason(code, text))
     this.#sayGoodbye(code, text, code === GoodbyeCode.shuttingDown)
+  }
+
+  /** What is still under way on a losing duplicate is not worth holding up the end of this node. */
+  #hurry(): void {
+    this.#destroyByMs = Math.min(this.#destroyByMs, this.#context.clock.nowMs() + GOODBYE_FLUSH_MS)
+    this.#setAlarm()
   }
 
   #sayGoodbye(code: number, text: string, flush: boolean): void {
@@ -332,6 +339,8 @@ export class Link {
   #goodbyeReceived(body: Uint8Array): void {
     const { code, text } = decodeGoodbye(body)
     const error = this.#closeError ?? new MeshError('peer-said-goodbye', goodbyeReason(code, text))
+    // A losing duplicate is read to its end at the other end too, and a frame that has begun here goes nowhere else.
+    if (code === GoodbyeCode.duplicate || this.#phase === 'draining') this.#finishFrame()
     if (code === GoodbyeCode.duplicate && this.#phase === 'open') {
       this.#phase = 'superseded'
       this.#alarm.cancel()
@@ -393,11 +402,7 @@ export class Link {
         this.#goodbye = null
         continue
       }
-      const { bytes, release } = recordBuffers.take(sealedLength(length))
-      this.#sealer.seal(plain.subarray(0, length), bytes, 0)
-      counters.bytesOut += bytes.length
-      this.#writtenBytes += bytes.length
-      this.#socket.write(bytes, release)
+      this.#writeRecord(length)
     }
     counters.framesOut += this.#queue.begun - begunBefore
     this.#measureProgress(nowMs)
@@ -407,6 +412,24 @@ export class Link {
     }
     this.#setAlarm()
     this.#events.progressed()
+  }
+
+  /** Seals the first bytes of `plain` and writes them. */
+  #writeRecord(length: number): void {
+    const { bytes, release } = recordBuffers.take(sealedLength(length))
+    this.#sealer.seal(plain.subarray(0, length), bytes, 0)
+    this.#context.counters.bytesOut += bytes.length
+    this.#writtenBytes += bytes.length
+    this.#socket.write(bytes, release)
+  }
+
+  /** Writes the rest of the frame that is under way, whatever the socket still holds. */
+  #finishFrame(): void {
+    for (;;) {
+      const length = this.#queue.fillCurrent(plain, 0, RECORD_PLAIN_BYTES_MAX)
+      if (length === 0) return
+      this.#writeRecord(length)
+    }
   }
 
   #drained(): void {

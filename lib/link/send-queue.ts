@@ -212,6 +212,11 @@ export class SendQueue {
     }
   }
 
+  /** As `fill`, but no further than the end of the frame that is under way. */
+  fillCurrent(into: Uint8Array, at: number, end: number): number {
+    return this.#copyCurrent(into, at, end)
+  }
+
   get #midFrame(): boolean {
     return this.#headAt < this.#head.length || this.#bodyAt < this.#body.length
   }

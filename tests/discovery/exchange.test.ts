@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { concatBytes, utf8 } from '../../lib/bytes.ts'
+import { Exchange } from '../../lib/discovery/exchange.ts'
+import { encodeCbor } from '../../lib/framing/cbor.ts'
+import { type Address, formatAddress, parseAddress } from '../../lib/identity/address.ts'
+import { encodeNodeRecord } from '../../lib/identity/node-record.ts'
+import { NODE_RECORD_BYTES_MAX, PEERS_BYTES_MAX } from '../../lib/limits.ts'
+import { decodePeers } from '../../lib/link/opening.ts'
+import { completedNative } from '../crypto/providers.ts'
+import { identities, keyPairOf, openNetwork } from '../identity/nodes.ts'
+
+const OWN = 200
+
+function recordOf(number: number, ...addresses: readonly string[]): Uint8Array {
+  const places = addresses.map((text) => parseAddress(text))
+  return encodeNodeRecord(keyPairOf(number), openNetwork, 1, places, completedNative)
+}
+
+/** A genuine record with eight addresses of 256 bytes that nobody can read: the longest there is. */
+function longRecordOf(number: number): Uint8Array {
+  const { signer, identity } = keyPairOf(number)
+  const signedPart = encodeCbor([1, identity.publicKey, 1, new Array(8).fill(new Uint8Array(256))])
+  const digest = completedNative.sha256(signedPart)
+  return concatBytes(signer.sign(concatBytes(utf8('mesh/1 node'), openNetwork.id, digest)), signedPart)
+}
+
+class Post {
+  readonly found: { address: Address; toldBy: string }[] = []
+  readonly exchange: Exchange
+
+  constructor(fraction: () => number = () => 0) {
+    this.exchange = new Exchange({
+      network: openNetwork,
+      identities,
+      primitives: completedNative,
+      ownKey: keyPairOf(OWN).identity.key,
+      fraction,
+      found: (address, toldBy) => this.found.push({ address, toldBy }),
+    })
+  }
+
+  told(host: string, ...records: readonly Uint8Array[]): string[] {
+    this.exchange.told(records, { key: 'teller', host })
+    return this.found.splice(0).map(({ address }) => formatAddress({ ...address, peer: null }))
+  }
+
+  up(number: number, record: Uint8Array | null): void {
+    this.exchange.neighbourUp(keyPairOf(number).identity, record)
+  }
+}
+
+const EVERY_SCOPE = [
+  '/ip4/127.0.0.1/tcp/1',
+  '/ip4/10.0.0.1/tcp/1',
+  '/ip4/169.254.0.1/tcp/1',
+  '/ip6/fd00::1/tcp/1',
+  '/ip4/100.64.0.1/tcp/1',
+  '/ip4/198.51.100.1/tcp/1',
+] as const
+
+test('an address is taken only over a link at least as local', () => {
+  const record = recordOf(1, ...EVERY_SCOPE)
+  const { told } = Post.prototype
+  const post = new Post()
+  const from = (host: string): string[] => told.call(post, host, record)
+  assert.deepEqual(from('127.0.0.1'), EVERY_SCOPE)
+  assert.deepEqual(from('::1'), EVERY_SCOPE)
+  assert.deepEqual(from('192.168.1.1'), EVERY_SCOPE.slice(1))
+  assert.deepEqual(from('fe80::1%eth0'), EVERY_SCOPE.slice(1))
+  assert.deepEqual(from('203.0.113.1'), EVERY_SCOPE.slice(5))
+  assert.deepEqual(from('2001:db8::1'), EVERY_SCOPE.slice(5))
+})
+
+test('names are never taken from others', () => {
+  const post = new Post()
+  const record = recordOf(1, '/dns/internal.example/tcp/1', '/dns4/a.example/tcp/1', '/dns6/b.example/tcp/1')
+  assert.deepEqual(post.told('127.0.0.1', record), [])
+})
+
+test('what was found insists on the identity of the record and names who told it', () => {
+  const post = new Post()
+  post.exchange.told([recordOf(1, '/ip4/198.51.100.1/tcp/7')], { key: 'teller', host: '127.0.0.1' })
+  assert.deepEqual(post.found, [
+    { address: { host: '198.51.100.1', kind: 'ip4', port: 7, peer: keyPairOf(1).identity.id }, toldBy: 'teller' },
+  ])
+})
+
+test('our own record is passed over', () => {
+  assert.deepEqual(new Post().told('127.0.0.1', recordOf(OWN, '/ip4/198.51.100.1/tcp/7')), [])
+})
+
+test('a record that is not genuine is the fault of who told it', () => {
+  const post = new Post()
+  const record = recordOf(1, '/ip4/198.51.100.1/tcp/7')
+  for (const wrong of [record.with(3, record[3]! ^ 1), record.subarray(0, 80), new Uint8Array(0)]) {
+    assert.throws(() => post.told('127.0.0.1', wrong), { code: 'bad-peers', fault: 'remote' })
+  }
+})
+
+test('a node’s own record must be genuine and its own', () => {
+  const { exchange } = new Post()
+  const record = recordOf(1)
+  exchange.check(record, keyPairOf(1).identity)
+  assert.throws(() => exchange.check(record, keyPairOf(2).identity), { code: 'bad-peers' })
+  assert.throws(() => exchange.check(record.with(0, record[0]! ^ 1), keyPairOf(1).identity), { code: 'bad-peers' })
+})
+
+test('the records of open neighbours are told, without the asker’s own, as long as they are open', () => {
+  const post = new Post()
+  const records = [1, 2, 3].map((number) => recordOf(number))
+  for (const [i, record] of records.entries()) post.up(i + 1, record)
+  post.up(4, null)
+  const told = (asker: string | null, count = 32): number[] => {
+    return decodePeers(post.exchange.tell(count, asker)).map(
+      (bytes) => records.findIndex((own) => Buffer.compare(own, bytes) === 0) + 1,
+    )
+  }
+  assert.deepEqual(told(null), [1, 2, 3])
+  assert.deepEqual(told(keyPairOf(2).identity.key), [1, 3])
+  assert.deepEqual(told(null, 2), [1, 2])
+  assert.deepEqual(told(null, 0), [])
+  post.exchange.neighbourDown(keyPairOf(1).identity)
+  assert.deepEqual(told(null), [2, 3])
+})
+
+test('which of many are told is left to chance', () => {
+  const post = new Post(() => 0.999_999)
+  const records = [1, 2, 3].map((number) => recordOf(number))
+  for (const [i, record] of records.entries()) post.up(i + 1, record)
+  assert.deepEqual(decodePeers(post.exchange.tell(1, null))[0], records[2])
+})
+
+test('an answer has at most 32 records and fits its frame, however long the neighbours’ records are', () => {
+  const post = new Post()
+  for (let number = 1; number <= 40; number++) post.up(number, recordOf(number))
+  assert.equal(decodePeers(post.exchange.tell(1_000, null)).length, 32)
+  for (let number = 1; number <= 40; number++) {
+    const record = longRecordOf(number)
+    assert.ok(record.length <= NODE_RECORD_BYTES_MAX)
+    post.up(number, record)
+  }
+  const body = post.exchange.tell(32, null)
+  assert.ok(body.length <= PEERS_BYTES_MAX)
+  assert.ok(decodePeers(body).length > 25)
+})

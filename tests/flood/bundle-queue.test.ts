@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { toHex } from '../../lib/bytes.ts'
+import { BundleQueue } from '../../lib/flood/bundle-queue.ts'
+import { type OutgoingFrame, SendQueue } from '../../lib/link/send-queue.ts'
+import { sealedBundle } from './bundles.ts'
+
+const NEIGHBOUR = { key: 'key', peer: 'peer' }
+
+function setUp(): {
+  queue: SendQueue
+  counters: { bundlesDropped: number; bundlesWithdrawn: number }
+  bundles: BundleQueue
+} {
+  const queue = new SendQueue({ bytes: 0, bytesMax: 1e9 })
+  const counters = { bundlesDropped: 0, bundlesWithdrawn: 0 }
+  return { queue, counters, bundles: new BundleQueue(NEIGHBOUR, queue, counters) }
+}
+
+/** The body of the first frame that the queue sends at that time. */
+function bodySent(queue: SendQueue, nowMs: number): Uint8Array {
+  const into = new Uint8Array(10_000)
+  const end = queue.fill(into, 0, into.length, nowMs)
+  // Type and a length of one or two bytes.
+  return into.subarray(into[1]! < 128 ? 2 : 3, end)
+}
+
+test('hops and age are written when the bundle leaves', () => {
+  const { queue, bundles } = setUp()
+  const bundle = { ...sealedBundle(), hops: 4, ageMs: 100, heldSinceMs: 1_000 }
+  bundles.offer(bundle)
+  const body = bodySent(queue, 1_200.9)
+  assert.equal(toHex(body.subarray(0, 3)), '05ac02')
+  assert.deepEqual(new Uint8Array(body.subarray(3)), new Uint8Array(bundle.sealed))
+})
+
+test('an origin sends hops 1 and how long the bundle waited', () => {
+  const { queue, bundles } = setUp()
+  bundles.offer(sealedBundle())
+  assert.equal(toHex(bodySent(queue, 7).subarray(0, 2)), '0107')
+})
+
+test('an offer says what became of the bundle, also later', () => {
+  const { queue, counters, bundles } = setUp()
+  const offer = bundles.offer(sealedBundle())
+  assert.deepEqual([offer.peer, offer.outcome], ['peer', 'queued'])
+  queue.clear()
+  assert.equal(offer.outcome, 'dropped')
+  assert.equal(counters.bundlesDropped, 1)
+})
+
+test('a full queue drops at once, and foresees it', () => {
+  const counters = { bundlesDropped: 0, bundlesWithdrawn: 0 }
+  const full = { bundleBytes: 5, offer: () => false, wouldTake: () => false, withdraw: () => false }
+  const bundles = new BundleQueue(NEIGHBOUR, full, counters)
+  assert.equal(bundles.foresee().outcome, 'dropped')
+  assert.equal(bundles.offer(sealedBundle()).outcome, 'dropped')
+  assert.equal(counters.bundlesDropped, 1)
+  assert.equal(bundles.bundleBytes, 5)
+})
+
+test('a bundle is withdrawn while it waits, and not once it has begun', () => {
+  const { queue, counters, bundles } = setUp()
+  const [first, second] = [sealedBundle({ first: 0 }), sealedBundle({ first: 1 })]
+  bundles.offer(first)
+  bundles.offer(second)
+  queue.fill(new Uint8Array(10), 0, 10, 0)
+  bundles.withdraw(first.key)
+  bundles.withdraw('unknown')
+  assert.equal(counters.bundlesWithdrawn, 0)
+  bundles.withdraw(second.key)
+  bundles.withdraw(second.key)
+  assert.equal(counters.bundlesWithdrawn, 1)
+  assert.equal(queue.bytes, 0)
+})
+
+test('over another connection the same bundles wait, and can be withdrawn there', () => {
+  const { queue, counters, bundles } = setUp()
+  const other = new SendQueue({ bytes: 0, bytesMax: 1e9 })
+  const bundle = sealedBundle()
+  bundles.offer(bundle)
+  bundles.carryOver(other)
+  for (const { into, frame } of queue.takeAll()) other.push(into, frame as OutgoingFrame)
+  assert.equal(bundles.bundleBytes, other.bundleBytes)
+  bundles.withdraw(bundle.key)
+  assert.equal(counters.bundlesWithdrawn, 1)
+  assert.equal(other.isEmpty, true)
+})

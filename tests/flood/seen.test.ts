@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { GAP_GIVEN_UP_MS, ORIGIN_SILENT_MS, Seen, type Sighting } from '../../lib/flood/seen.ts'
+import { EPOCHS_PER_ORIGIN_MAX, RANGES_PER_EPOCH_MAX } from '../../lib/limits.ts'
+import { seeded } from '../crypto/seeded.ts'
+
+/** Every (origin, epoch, number) that was taken, one by one; without bounds but that on epochs. */
+class SlowSeen {
+  readonly #origins = new Map<string, Map<number, Set<number>>>()
+
+  mark(origin: string, epoch: number, first: number, last: number): Sighting {
+    const epochs = this.#origins.get(origin) ?? new Map<number, Set<number>>()
+    const known = epochs.get(epoch)
+    if (known === undefined && epochs.size >= EPOCHS_PER_ORIGIN_MAX) {
+      const oldest = Math.min(...epochs.keys())
+      if (epoch < oldest) return 'old-epoch'
+      epochs.delete(oldest)
+    }
+    const taken = known ?? new Set<number>()
+    const numbers = Array.from({ length: last - first + 1 }, (_, i) => first + i)
+    const already = numbers.filter((number) => taken.has(number)).length
+    for (const number of numbers) taken.add(number)
+    epochs.set(epoch, taken)
+    this.#origins.set(origin, epochs)
+    return already === 0 ? 'new' : already === numbers.length ? 'duplicate' : 'overlap'
+  }
+}
+
+test('beside a slow model the memory says the same, in whatever order', () => {
+  for (let seed = 1; seed <= 30; seed++) {
+    const random = seeded(seed)
+    const seen = new Seen()
+    const slow = new SlowSeen()
+    for (let step = 0; step < 1_500; step++) {
+      const origin = `origin ${random.below(4)}`
+      const epoch = random.below(80)
+      const first = random.below(60)
+      const last = first + random.below(5)
+      const looked = seen.look(origin, epoch, first, last)
+      const expected = slow.mark(origin, epoch, first, last)
+      assert.equal(looked, expected, `seed ${seed}`)
+      assert.equal(seen.mark(origin, epoch, first, last, 'n', 0), expected, `seed ${seed}`)
+    }
+  }
+})
+
+test('looking changes nothing', () => {
+  const seen = new Seen()
+  seen.look('a', 1, 0, 5)
+  assert.deepEqual(seen.counts, { origins: 0, epochs: 0, ranges: 0 })
+  assert.equal(seen.mark('a', 1, 0, 5, 'n', 0), 'new')
+  assert.equal(seen.look('a', 1, 0, 5), 'duplicate')
+  assert.equal(seen.look('a', 1, 5, 6), 'overlap')
+  assert.equal(seen.look('a', 2, 0, 0), 'new')
+  assert.equal(seen.look('b', 1, 0, 0), 'new')
+})
+
+test('an overlap is marked, so that neither of two contradicting bundles comes again', () => {
+  const seen = new Seen()
+  seen.mark('a', 1, 0, 1, 'n', 0)
+  assert.equal(seen.mark('a', 1, 1, 3, 'n', 0), 'overlap')
+  assert.equal(seen.look('a', 1, 2, 3), 'duplicate')
+  assert.deepEqual(seen.taken('a', 1), [0, 3])
+})
+
+test('sixty-four epochs are kept, the greatest; what is older is told apart from what is new', () => {
+  const seen = new Seen()
+  for (let epoch = 100; epoch < 100 + EPOCHS_PER_ORIGIN_MAX; epoch++) seen.mark('a', epoch, 0, 0, 'n', 0)
+  assert.equal(seen.look('a', 99, 0, 0), 'old-epoch')
+  assert.equal(seen.mark('a', 99, 0, 0, 'n', 0), 'old-epoch')
+  assert.equal(seen.mark('a', 1_000, 0, 0, 'n', 0), 'new')
+  assert.equal(seen.look('a', 100, 0, 0), 'old-epoch')
+  assert.equal(seen.look('a', 101, 0, 0), 'duplicate')
+  assert.equal(seen.newestEpoch('a'), 1_000)
+  assert.equal(seen.newestEpoch('b'), null)
+  assert.deepEqual(seen.counts, { origins: 1, epochs: 64, ranges: 64 })
+})
+
+test('the 257th range of an epoch finds no room, but fills and extensions do', () => {
+  const seen = new Seen()
+  for (let i = 0; i < RANGES_PER_EPOCH_MAX; i++) assert.equal(seen.mark('a', 1, i * 10, i * 10, 'n', 0), 'new')
+  assert.equal(seen.mark('a', 1, 5_000, 5_000, 'n', 0), 'no-room')
+  assert.equal(seen.look('a', 1, 5_000, 5_000), 'new')
+  assert.equal(seen.mark('a', 1, 1, 1, 'n', 0), 'new')
+  assert.equal(seen.mark('a', 1, 2, 9, 'n', 0), 'new')
+  assert.equal(seen.counts.ranges, RANGES_PER_EPOCH_MAX - 1)
+  assert.equal(seen.mark('a', 1, 5_000, 5_000, 'n', 0), 'new')
+})
+
+test('a gap that nobody filled for a minute is given up for room, the lowest first', () => {
+  const seen = new Seen()
+  for (let i = 0; i < RANGES_PER_EPOCH_MAX; i++) seen.mark('a', 1, 5 + i * 10, 5 + i * 10, 'n', i)
+  assert.equal(seen.mark('a', 1, 9_000, 9_000, 'n', GAP_GIVEN_UP_MS), 'no-room')
+  assert.equal(seen.mark('a', 1, 9_000, 9_000, 'n', GAP_GIVEN_UP_MS + 1), 'new')
+  // Below the first range and between the first two: both were needed for one range less.
+  assert.equal(seen.look('a', 1, 0, 15), 'duplicate')
+  assert.equal(seen.look('a', 1, 16, 16), 'new')
+  assert.equal(seen.counts.ranges, RANGES_PER_EPOCH_MAX)
+})
+
+test('ranges in all are bounded exactly, whatever the order of the numbers', () => {
+  const seen = new Seen({ originsMax: 100, rangesMax: 10 })
+  for (let i = 0; i < 5; i++) seen.mark('a', 1, 1_000 - i * 10, 1_000 - i * 10, 'n', 0)
+  for (let i = 0; i < 5; i++) seen.mark('b', 1, i * 10, i * 10, 'n', 0)
+  assert.equal(seen.counts.ranges, 10)
+  // Above, below, between; in a known epoch, a new epoch, a new origin.
+  for (const [origin, epoch, number] of [
+    ['a', 1, 2_000],
+    ['a', 1, 5],
+    ['b', 1, 15],
+    ['a', 2, 0],
+    ['c', 1, 0],
+  ] as const) {
+    assert.equal(seen.mark(origin, epoch, number, number, 'n', 0), 'no-room')
+  }
+  assert.equal(seen.counts.ranges, 10)
+  // What costs no range is still taken: it extends one, or joins two.
+  assert.equal(seen.mark('a', 1, 1_001, 1_005, 'n', 0), 'new')
+  assert.equal(seen.mark('b', 1, 1, 9, 'n', 0), 'new')
+  assert.equal(seen.counts.ranges, 9)
+  assert.equal(seen.mark('a', 1, 2_000, 2_000, 'n', 0), 'new')
+})
+
+test('our own numbers are marked whatever the bounds', () => {
+  const seen = new Seen({ originsMax: 4, rangesMax: 1 })
+  seen.mark('a', 1, 0, 0, 'n', 0)
+  assert.equal(seen.mark('own', 1, 0, 0, '', 0), 'new')
+  assert.equal(seen.mark('own', 1, 1, 5, '', 0), 'new')
+  assert.equal(seen.look('own', 1, 0, 5), 'duplicate')
+})
+
+test('one neighbour introduces at most a quarter of the origins', () => {
+  const seen = new Seen({ originsMax: 8, rangesMax: 100 })
+  for (const origin of ['a', 'b']) assert.equal(seen.mark(origin, 1, 0, 0, 'liar', 0), 'new')
+  assert.equal(seen.mark('c', 1, 0, 0, 'liar', 0), 'no-room')
+  assert.equal(seen.mark('c', 1, 0, 0, 'friend', 0), 'new')
+  // Known origins are not held back.
+  assert.equal(seen.mark('c', 1, 1, 1, 'liar', 0), 'new')
+})
+
+test('a full table ignores newcomers and forgets only who has been silent for seven days', () => {
+  const seen = new Seen({ originsMax: 4, rangesMax: 100 })
+  for (const [i, origin] of ['a', 'b', 'c', 'd'].entries()) seen.mark(origin, 1, 0, 0, `n${i}`, i * 1_000)
+  const silentMs = ORIGIN_SILENT_MS + 1_000
+  assert.equal(seen.mark('e', 1, 0, 0, 'n5', ORIGIN_SILENT_MS), 'no-room')
+  seen.mark('b', 1, 1, 1, 'n0', ORIGIN_SILENT_MS)
+  assert.equal(seen.mark('e', 1, 0, 0, 'n5', silentMs), 'new')
+  assert.equal(seen.look('a', 1, 0, 0), 'new')
+  assert.equal(seen.look('b', 1, 0, 1), 'duplicate')
+  assert.equal(seen.look('c', 1, 0, 0), 'duplicate')
+  assert.deepEqual(seen.counts, { origins: 4, epochs: 4, ranges: 4 })
+})
+
+test('who has introduced its share may go on once one of those is forgotten', () => {
+  const seen = new Seen({ originsMax: 8, rangesMax: 100 })
+  seen.mark('a', 1, 0, 0, 'only', 0)
+  seen.mark('b', 1, 0, 0, 'only', 2_000)
+  assert.equal(seen.mark('c', 1, 0, 0, 'only', ORIGIN_SILENT_MS), 'no-room')
+  assert.equal(seen.mark('c', 1, 0, 0, 'only', ORIGIN_SILENT_MS + 1_000), 'new')
+  assert.equal(seen.mark('d', 1, 0, 0, 'only', ORIGIN_SILENT_MS + 2_000), 'no-room')
+  assert.equal(seen.mark('d', 1, 0, 0, 'only', ORIGIN_SILENT_MS + 3_001), 'new')
+  assert.deepEqual(seen.counts, { origins: 2, epochs: 2, ranges: 2 })
+})
+
+test('the table is looked through at most once a second', () => {
+  const seen = new Seen({ originsMax: 4, rangesMax: 100 })
+  for (const origin of ['a', 'b', 'c', 'd']) seen.mark(origin, 1, 0, 0, origin, 500)
+  assert.equal(seen.mark('e', 1, 0, 0, 'e', ORIGIN_SILENT_MS), 'no-room')
+  assert.equal(seen.mark('e', 1, 0, 0, 'e', ORIGIN_SILENT_MS + 999), 'no-room')
+  assert.equal(seen.mark('e', 1, 0, 0, 'e', ORIGIN_SILENT_MS + 1_000), 'new')
+})

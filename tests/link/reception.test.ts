@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { concatBytes, utf8 } from '../../lib/bytes.ts'
+import type { MeshError } from '../../lib/errors.ts'
+import type { Endpoint } from '../../lib/io/world.ts'
+import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX } from '../../lib/limits.ts'
+import type { Opened } from '../../lib/link/opening.ts'
+import { PREAMBLE, Sniffer } from '../../lib/link/preamble.ts'
+import { addressBlock, Reception } from '../../lib/link/reception.ts'
+import { keyPairOf } from '../identity/nodes.ts'
+import { contextOf, startOpening } from './ends.ts'
+import { FakeClock } from './fake-clock.ts'
+import { type DetachedSocket, type MemorySocket, memoryPair } from './memory-socket.ts'
+
+class Desk {
+  readonly clock = new FakeClock()
+  readonly sniffer = new Sniffer()
+  readonly opened: Opened[] = []
+  readonly refused: { error: MeshError; remote: Endpoint }[] = []
+  readonly reception: Reception
+
+  constructor() {
+    this.reception = new Reception(contextOf(2, this.clock), this.sniffer, 5_000, {
+      admit: () => ({ ok: true }),
+      refusalPeers: () => null,
+      opened: (parts) => this.opened.push(parts),
+      refused: (error, remote) => this.refused.push({ error, remote }),
+    })
+  }
+
+  /** A newcomer's end of a connection that was just accepted. */
+  newcomer(host = '127.0.0.1'): MemorySocket {
+    const [dialled, accepted] = memoryPair(this.clock, host)
+    dialled.attach({ data: () => {}, drained: () => {}, ended: () => {}, closed: () => {} })
+    this.reception.accept(accepted)
+    return dialled
+  }
+
+  get codes(): string[] {
+    return this.refused.map(({ error }) => error.code)
+  }
+}
+
+test('a newcomer by the book is opened', () => {
+  const desk = new Desk()
+  const [dialled, accepted] = memoryPair(desk.clock)
+  desk.reception.accept(accepted)
+  const dialler = startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null })
+  desk.clock.settle()
+  assert.equal(desk.opened[0]?.identity.id, keyPairOf(1).identity.id)
+  assert.ok(dialler.opened !== null)
+  assert.equal(desk.clock.timerCount, 0)
+})
+
+test('the preamble may come byte by byte', () => {
+  const desk = new Desk()
+  const [dialled, accepted] = memoryPair(desk.clock)
+  dialled.chunkBytesMax = 1
+  desk.reception.accept(accepted)
+  startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null })
+  desk.clock.settle()
+  assert.equal(desk.opened.length, 1)
+})
+
+test('garbage is closed at once and without a byte', () => {
+  for (const text of ['GET / HTTP/1.1\r\n\r\n', 'n', 'mesh/2\n', '\0', 'mesh/1\r\n']) {
+    const desk = new Desk()
+    const socket = desk.newcomer()
+    let answered = 0
+    socket.attach({ data: (bytes) => (answered += bytes.length), drained() {}, ended() {}, closed() {} })
+    socket.write(utf8(text))
+    desk.clock.settle()
+    assert.deepEqual(desk.codes, ['bad-preamble'])
+    assert.equal(socket.isDestroyed || answered === 0, true)
+    assert.equal(answered, 0)
+    assert.equal(desk.clock.timerCount, 0)
+  }
+})
+
+test('silence, a FIN and a reset before the preamble each have their reason', () => {
+  const desk = new Desk()
+  desk.newcomer()
+  desk.clock.advance(4_999)
+  assert.deepEqual(desk.codes, [])
+  desk.clock.advance(1)
+  assert.deepEqual(desk.codes, ['handshake-timeout'])
+  desk.newcomer().end()
+  desk.newcomer().destroy({ reset: true })
+  desk.clock.settle()
+  assert.deepEqual(desk.codes, ['handshake-timeout', 'connection-lost', 'connection-lost'])
+  assert.equal(desk.clock.timerCount, 0)
+})
+
+test('one deadline holds for preamble and handshake together', () => {
+  const desk = new Desk()
+  const socket = desk.newcomer()
+  desk.clock.advance(4_000)
+  socket.write(PREAMBLE)
+  desk.clock.advance(999)
+  assert.deepEqual(desk.codes, [])
+  desk.clock.advance(1)
+  assert.deepEqual(desk.codes, ['handshake-timeout'])
+})
+
+test('sixty-four may be half open from loopback, and the next one is closed at once', () => {
+  const desk = new Desk()
+  const sockets = Array.from({ length: HALF_OPEN_MAX }, () => desk.newcomer())
+  assert.deepEqual(desk.codes, [])
+  desk.newcomer()
+  assert.deepEqual(desk.codes, ['too-many-handshakes'])
+  sockets[0]!.end()
+  desk.clock.settle()
+  desk.newcomer()
+  assert.deepEqual(desk.codes, ['too-many-handshakes', 'connection-lost'])
+})
+
+test('eight may be half open from one address, and others are not held back by them', () => {
+  const desk = new Desk()
+  for (let i = 0; i < HALF_OPEN_PER_ADDRESS_MAX; i++) desk.newcomer('192.0.2.1')
+  assert.deepEqual(desk.codes, [])
+  desk.newcomer('192.0.2.1')
+  assert.deepEqual(desk.codes, ['too-many-handshakes'])
+  assert.equal(desk.refused[0]?.remote.host, '192.0.2.1')
+  desk.newcomer('192.0.2.2')
+  assert.equal(desk.refused.length, 1)
+})
+
+test('eight may be half open from one IPv6 /64', () => {
+  const desk = new Desk()
+  for (let i = 0; i < HALF_OPEN_PER_ADDRESS_MAX; i++) desk.newcomer(`2001:db8:0:1::${i + 1}`)
+  desk.newcomer('2001:db8:0:1:ffff::1')
+  assert.deepEqual(desk.codes, ['too-many-handshakes'])
+  desk.newcomer('2001:db8:0:2::1')
+  assert.equal(desk.refused.length, 1)
+})
+
+test('places come free when a connection opens, fails or is taken by another protocol', () => {
+  const desk = new Desk()
+  desk.sniffer.register(utf8('GET '), () => {})
+  for (let round = 0; round < 3 * HALF_OPEN_PER_ADDRESS_MAX; round++) {
+    const socket = desk.newcomer('192.0.2.1')
+    if (round % 3 === 0) socket.write(utf8('GET /'))
+    else if (round % 3 === 1) socket.write(utf8('rubbish'))
+    else startOpening(contextOf(1, desk.clock), socket, { initiator: true, expected: null })
+    desk.clock.settle()
+  }
+  assert.equal(desk.codes.includes('too-many-handshakes'), false)
+  assert.equal(desk.opened.length, HALF_OPEN_PER_ADDRESS_MAX)
+})
+
+test('a connection that fails within its first bytes frees its place once', () => {
+  const desk = new Desk()
+  for (let i = 0; i < 3 * HALF_OPEN_PER_ADDRESS_MAX; i++) {
+    desk.newcomer('192.0.2.1').write(concatBytes(PREAMBLE, Uint8Array.of(0, 0)))
+    desk.clock.settle()
+  }
+  assert.deepEqual(new Set(desk.codes), new Set(['bad-record']))
+  assert.equal(desk.refused.length, 3 * HALF_OPEN_PER_ADDRESS_MAX)
+  assert.equal(desk.clock.timerCount, 0)
+})
+
+test('a registered protocol gets its connection with all bytes put back', () => {
+  const desk = new Desk()
+  const taken: DetachedSocket[] = []
+  desk.sniffer.register(utf8('GET '), (socket) => taken.push(socket as DetachedSocket))
+  const socket = desk.newcomer()
+  socket.chunkBytesMax = 1
+  socket.write(utf8('GET /'))
+  desk.clock.turn()
+  desk.clock.settle()
+  assert.equal(taken.length, 1)
+  assert.deepEqual(taken[0]?.putBack, utf8('GET '))
+  assert.deepEqual(desk.codes, [])
+  assert.equal(desk.clock.timerCount, 0)
+})
+
+test('closing ends all that is not open yet', () => {
+  const desk = new Desk()
+  desk.newcomer()
+  desk.newcomer().write(PREAMBLE)
+  desk.clock.settle()
+  desk.reception.close()
+  desk.clock.settle()
+  assert.deepEqual(desk.codes, ['shutdown', 'shutdown'])
+  assert.equal(desk.clock.timerCount, 0)
+})
+
+test('an address is itself, and an IPv6 address its /64', () => {
+  assert.equal(addressBlock('192.0.2.1'), '192.0.2.1')
+  assert.equal(addressBlock('2001:db8::1'), addressBlock('2001:db8::ffff:1'))
+  assert.notEqual(addressBlock('2001:db8::1'), addressBlock('2001:db8:0:1::1'))
+  assert.equal(addressBlock('fe80::1%eth0'), addressBlock('fe80::2'))
+})
