@@ -226,6 +226,7 @@ export class Publisher {
   close(error: MeshError): boolean {
     if (this.#closed !== null) return false
     this.seal()
+    this.#fillTimer?.cancel()
     this.#closed = error
     // What could not be sealed any more (its numbers are another's) went to nobody, and its receipts say so.
     this.#publication.offers ??= []

@@ -204,9 +204,9 @@ export class Router implements PublisherLinks {
       for (const subscriber of subscribers) {
         if (subscriber.sinceMs > bornMs + 1) continue
         const [start, end] = [payloads[i * 2]!, payloads[i * 2 + 1]!]
-        // A large payload that nobody else holds is handed over as it is, where that keeps little else in memory.
-        const isMost = end - start >= OWN_BUFFER_BYTES && (end - start) * 2 >= bundle.sealed.buffer.byteLength
-        const handOver = isMost && !isShared && subscribers.length === 1
+        // A large payload that nobody else holds is handed over as it is, unless keeping it would keep ten times as much.
+        const isLarge = end - start >= OWN_BUFFER_BYTES && (end - start) * 10 >= bundle.sealed.buffer.byteLength
+        const handOver = isLarge && !isShared && subscribers.length === 1
         const data = handOver ? plainView(bundle.sealed, start, end) : this.#copies.copy(bundle.sealed, start, end)
         this.deliveredMessages++
         this.deliveredBytes += data.length

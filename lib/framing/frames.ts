@@ -174,7 +174,7 @@ export class FrameReader {
 
   /** A copy of the first unread bytes, at most `count`. */
   #peek(count: number): Uint8Array {
-    const out = new Uint8Array(Math.min(count, this.#bufferedBytes))
+    const out = room(Math.min(count, this.#bufferedBytes))
     this.#copyTo(out)
     return out
   }
@@ -227,4 +227,9 @@ export class FrameReader {
     }
     this.#slabFill = end
   }
+}
+
+/** Room that is about to be filled to its end; clearing it first would cost as much as filling it. */
+function room(length: number): Uint8Array {
+  return length < SLAB_BYTES ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }
