@@ -111,7 +111,10 @@ export class Wiring {
       admit: (identity) => admission(this.table.mayAdmit(identity, clock.nowMs())),
       refusalPeers: () => this.#exchange.tell(PEERS_MAX, null),
       opened: (parts) => this.#opened(parts, null, formatEndpoint(parts.socket.remote)),
-      refused: (error) => count(this.refused, error.code),
+      refused: (error, _remote, culprit) => {
+        count(this.refused, error.code)
+        this.#brokeProtocol(culprit, error)
+      },
     })
     this.table = new NeighbourTable({
       own: keyPair.identity,
@@ -274,8 +277,9 @@ export class Wiring {
         this.#dials.delete(attempt.number)
         this.#opened(parts, attempt, address)
       },
-      failed: (error, goodbyeCode) => {
+      failed: (error, goodbyeCode, culprit) => {
         this.#dials.delete(attempt.number)
+        this.#brokeProtocol(culprit, error)
         this.#withTable((nowMs) => this.table.dialFailed(attempt, error, nowMs, goodbyeCode))
       },
     })
@@ -350,6 +354,11 @@ export class Wiring {
     if (this.table.link(link.identity.key) !== link) link.abandon()
     for (const done of this.#links.get(link) ?? []) done()
     this.#links.delete(link)
+  }
+
+  /** Before the link was open; `culprit` null: nobody proven did. */
+  #brokeProtocol(culprit: Identity | null, error: MeshError): void {
+    if (culprit !== null) this.#withTable((nowMs) => this.table.reject(culprit, error.message, nowMs))
   }
 
   #rejected(key: string, reason: string): void {

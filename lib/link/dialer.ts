@@ -17,7 +17,8 @@ export interface DialEvents {
   admit(identity: Identity): Admission
   peersTold(records: readonly Uint8Array[], identity: Identity, socket: Socket): void
   opened(parts: Opened, address: string): void
-  failed(error: MeshError, goodbyeCode: number | null): void
+  /** `culprit` as in OpeningEvents. */
+  failed(error: MeshError, goodbyeCode: number | null, culprit: Identity | null): void
 }
 
 export interface DialerOptions {
@@ -27,9 +28,15 @@ export interface DialerOptions {
   readonly timeoutMs: number
 }
 
-type Outcome =
-  | { readonly parts: Opened }
-  | { readonly parts: null; readonly error: MeshError; readonly goodbyeCode: number | null }
+/** How one try at one host ended without an open connection. */
+interface Failure {
+  readonly parts: null
+  readonly error: MeshError
+  readonly goodbyeCode: number | null
+  readonly culprit: Identity | null
+}
+
+type Outcome = { readonly parts: Opened } | Failure
 
 export class Dialer {
   readonly #options: DialerOptions
@@ -57,19 +64,16 @@ export class Dialer {
       }
       if (outcome !== null && reasons.length > 1 && outcome.goodbyeCode === null) {
         const all = new MeshError(outcome.error.code, [...new Set(reasons)].join('; '), { cause: outcome.error })
-        outcome = { parts: null, error: all, goodbyeCode: null }
+        outcome = { ...outcome, error: all }
       }
     } catch (error) {
       const failure =
         error instanceof MeshError ? error : new MeshError('dial-failed', reasonOf(error), { cause: error })
-      outcome = { parts: null, error: failure, goodbyeCode: null }
+      outcome = failureOf(failure)
     }
     if (signal.aborted) return
-    const { error, goodbyeCode } = outcome ?? {
-      error: new MeshError('name-not-found', `${address.host} has no address`),
-      goodbyeCode: null,
-    }
-    events.failed(error, goodbyeCode)
+    outcome ??= failureOf(new MeshError('name-not-found', `${address.host} has no address`))
+    events.failed(outcome.error, outcome.goodbyeCode, outcome.culprit)
   }
 
   async #resolve(address: Address): Promise<readonly string[]> {
@@ -106,7 +110,7 @@ export class Dialer {
       if (!(error instanceof MeshError)) throw error
       const late = error.code === 'aborted' && !signal.aborted
       const text = `no connection to ${host} port ${address.port} within ${timeoutMs / 1000} s`
-      return { parts: null, error: late ? new MeshError('dial-failed', text) : error, goodbyeCode: null }
+      return failureOf(late ? new MeshError('dial-failed', text) : error)
     } finally {
       timer.cancel()
       signal.removeEventListener('abort', abort)
@@ -130,13 +134,17 @@ export class Dialer {
           signal.removeEventListener('abort', abort)
           resolve({ parts })
         },
-        failed: (error, goodbyeCode) => {
+        failed: (error, goodbyeCode, culprit) => {
           signal.removeEventListener('abort', abort)
-          resolve({ parts: null, error, goodbyeCode })
+          resolve({ parts: null, error, goodbyeCode, culprit })
         },
       })
       const abort = (): void => opening.abort(new MeshError('aborted', 'the dial was given up'))
       signal.addEventListener('abort', abort, { once: true })
     })
   }
+}
+
+function failureOf(error: MeshError): Failure {
+  return { parts: null, error, goodbyeCode: null, culprit: null }
 }

@@ -73,7 +73,8 @@ export interface OpeningEvents {
   /** The other end refused us and told us of others instead. */
   peersTold(records: readonly Uint8Array[], identity: Identity): void
   opened(parts: Opened): void
-  failed(error: MeshError, goodbyeCode: number | null): void
+  /** `culprit`: who broke the protocol after it had proven who it is; null where nobody did. */
+  failed(error: MeshError, goodbyeCode: number | null, culprit: Identity | null): void
 }
 
 type Phase =
@@ -182,7 +183,7 @@ export class Opening {
     if (!(error instanceof MeshError) || error.fault !== 'remote') throw error
     // Where frames work the other end is proven and is told; a record that does not open ends in silence.
     if (this.#phase.name === 'about' && error.code !== 'bad-record')
-      this.#refuse(GoodbyeCode.protocolError, error.message, null, error)
+      this.#refuse(GoodbyeCode.protocolError, error.message, null, error, this.#phase.identity)
     else this.#fail(error)
   }
 
@@ -292,7 +293,13 @@ export class Opening {
   }
 
   /** Ends a proven connection with a goodbye, after the peers that it may try instead. */
-  #refuse(code: number, text: string, peers: Uint8Array | null, error: MeshError): void {
+  #refuse(
+    code: number,
+    text: string,
+    peers: Uint8Array | null,
+    error: MeshError,
+    culprit: Identity | null = null,
+  ): void {
     const phase = this.#phase
     if (phase.name !== 'about') return this.#fail(error)
     if (peers !== null) this.#writeSealed(phase.sealer, encodeFrame(FrameType.peers, peers))
@@ -300,7 +307,7 @@ export class Opening {
     this.#phase = { name: 'over' }
     this.#deadline.cancel()
     closeSoon(this.#socket, this.#context.clock)
-    this.#events.failed(error, null)
+    this.#events.failed(error, null, culprit)
   }
 
   #fail(error: MeshError, goodbyeCode: number | null = null): void {
@@ -308,7 +315,7 @@ export class Opening {
     this.#phase = { name: 'over' }
     this.#deadline.cancel()
     this.#socket.destroy()
-    this.#events.failed(error, goodbyeCode)
+    this.#events.failed(error, goodbyeCode, null)
   }
 
   #otherEnded(): void {

@@ -15,8 +15,8 @@ export interface ReceptionEvents {
   admit(identity: Identity): Admission
   refusalPeers(): Uint8Array | null
   opened(parts: Opened): void
-  /** A connection ended before it was open. */
-  refused(error: MeshError, remote: Endpoint): void
+  /** A connection ended before it was open. `culprit` as in OpeningEvents. */
+  refused(error: MeshError, remote: Endpoint, culprit: Identity | null): void
 }
 
 export class Reception {
@@ -43,7 +43,7 @@ export class Reception {
     if (this.#halfOpen.size >= HALF_OPEN_MAX || overBlock) {
       socket.destroy()
       const text = 'too many connections are shaking hands; this one was closed'
-      return this.#events.refused(new MeshError('too-many-handshakes', text), socket.remote)
+      return this.#events.refused(new MeshError('too-many-handshakes', text), socket.remote, null)
     }
     this.#perBlock.set(block, sameBlock + 1)
     this.#sniff(socket)
@@ -95,18 +95,18 @@ export class Reception {
         this.#leave(socket, null)
         this.#events.opened(parts)
       },
-      failed: (error) => this.#leave(socket, error),
+      failed: (error, _goodbyeCode, culprit) => this.#leave(socket, error, culprit),
     })
     if (this.#halfOpen.has(socket)) this.#halfOpen.set(socket, (error) => opening.abort(error))
   }
 
-  #leave(socket: Socket, error: MeshError | null): void {
+  #leave(socket: Socket, error: MeshError | null, culprit: Identity | null = null): void {
     if (!this.#halfOpen.delete(socket)) return
     const block = addressBlock(socket.remote.host)
     const left = (this.#perBlock.get(block) ?? 1) - 1
     if (left === 0) this.#perBlock.delete(block)
     else this.#perBlock.set(block, left)
-    if (error !== null) this.#events.refused(error, socket.remote)
+    if (error !== null) this.#events.refused(error, socket.remote, culprit)
   }
 }
 
