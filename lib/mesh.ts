@@ -363,9 +363,18 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   }
 
   #tell<K extends keyof MeshEvents>(event: K, ...details: MeshEvents[K]): void {
-    if (this.#phase === 'stopped')
-      return // biome-ignore lint/suspicious/noExplicitAny: the emitter's own typing does not follow a key through a variable
-    ;(this.emit as (event: string, ...details: any[]) => boolean)(event, ...details)
+    if (this.#phase === 'stopped') return
+    // The emitter's own typing does not follow a key through a variable.
+    const emitter = this as { emit(event: string, ...details: unknown[]): boolean }
+    try {
+      emitter.emit(event, ...details)
+    } catch (error) {
+      // Thrown in the middle of our own work it would leave that half done.
+      if (event !== 'warning') return this.#warn('handler-failed', `a listener of ${event} threw: ${reasonOf(error)}`)
+      this.#world.clock.endOfTurn(() => {
+        throw error
+      })
+    }
   }
 }
 

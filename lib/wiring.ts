@@ -23,6 +23,7 @@ import type { Endpoint, World } from './io/world.ts'
 import { ALL_QUEUES_BYTES_MAX, PEERS_MAX } from './limits.ts'
 import { encodeAbout } from './link/about.ts'
 import { Dialer } from './link/dialer.ts'
+import { Farewells } from './link/farewells.ts'
 import { Link, type LinkContext } from './link/link.ts'
 import type { Admission, Opened, OpeningContext } from './link/opening.ts'
 import type { Sniffer } from './link/preamble.ts'
@@ -74,6 +75,7 @@ export class Wiring {
   readonly refused: Record<string, number> = {}
   readonly closed: Record<string, number> = {}
   readonly #given: WiringOptions
+  readonly #farewells: Farewells
   readonly #exchange: Exchange
   readonly #dialer: Dialer
   readonly #linkContext: LinkContext
@@ -90,6 +92,7 @@ export class Wiring {
     const { options, world, keyPair, network, identities, subscriptions } = given
     const { clock, random } = world
     const fraction = (): number => random.fraction()
+    this.#farewells = new Farewells(clock)
     this.#exchange = new Exchange({
       network,
       identities,
@@ -100,6 +103,7 @@ export class Wiring {
     })
     this.#linkContext = {
       clock,
+      farewells: this.#farewells,
       fraction,
       heartbeat: options.heartbeat,
       budget: { bytes: 0, bytesMax: ALL_QUEUES_BYTES_MAX },
@@ -216,6 +220,7 @@ export class Wiring {
     for (const dial of this.#dials.values()) dial.abort()
     this.#dials.clear()
     await Promise.all(Array.from(this.#links.values(), (waiting) => new Promise<void>((done) => waiting.push(done))))
+    this.#farewells.close()
   }
 
   get queuedBytes(): number {
@@ -226,6 +231,7 @@ export class Wiring {
     const { options, world, keyPair, network, identities } = this.#given
     return {
       clock: world.clock,
+      farewells: this.#farewells,
       random: world.random,
       primitives,
       identities,

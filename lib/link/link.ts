@@ -26,8 +26,9 @@ import {
   WRITE_STALL_MS,
 } from '../limits.ts'
 import type { About } from './about.ts'
+import type { Farewells } from './farewells.ts'
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
-import { closeSoon, decodePeers, goodbyeReason, type Opened } from './opening.ts'
+import { decodePeers, goodbyeReason, type Opened } from './opening.ts'
 import { type OutgoingFrame, plainFrame, type QueueBudget, type SendClass, SendQueue } from './send-queue.ts'
 
 /** A neighbour that asks for peers more often than this gets no answer. */
@@ -46,6 +47,7 @@ export interface LinkCounters {
 
 export interface LinkContext {
   readonly clock: Clock
+  readonly farewells: Farewells
   readonly fraction: () => number
   readonly heartbeat: HeartbeatOptions
   readonly budget: QueueBudget
@@ -349,13 +351,14 @@ export class Link {
       this.#over(error, code)
     }
     // What we still had to say to it has no reader; our own goodbye, when it is under way, goes out.
-    closeSoon(this.#socket, this.#context.clock)
+    const isDuplicate = code === GoodbyeCode.duplicate
+    this.#context.farewells.closeSoon(this.#socket, isDuplicate ? DUPLICATE_DRAIN_MS : GOODBYE_FLUSH_MS)
   }
 
   #otherEnded(): void {
     if (this.#phase === 'over') return
     this.#over(this.#closeError ?? new MeshError('connection-lost', 'the other end closed without a goodbye'), null)
-    closeSoon(this.#socket, this.#context.clock)
+    this.#context.farewells.closeSoon(this.#socket)
   }
 
   #socketClosed(cause: Error | null): void {

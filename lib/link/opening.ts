@@ -18,7 +18,6 @@ import type { Clock, Endpoint, Random, Socket } from '../io/world.ts'
 import {
   FEATURE_BYTES_MAX,
   FEATURES_MAX,
-  GOODBYE_FLUSH_MS,
   HANDSHAKE_RECORD_BYTES_MAX,
   PEERS_BYTES_MAX,
   PEERS_MAX,
@@ -27,6 +26,7 @@ import {
 } from '../limits.ts'
 import { HandshakeState } from '../noise/handshake-state.ts'
 import { type About, decodeAbout } from './about.ts'
+import type { Farewells } from './farewells.ts'
 import { PREAMBLE } from './preamble.ts'
 
 const PATTERN = 'XXpsk0'
@@ -36,6 +36,7 @@ const PayloadKey = { identity: 1, features: 2 } as const
 /** What every opening of one node shares. */
 export interface OpeningContext {
   readonly clock: Clock
+  readonly farewells: Farewells
   readonly random: Random
   readonly primitives: Primitives
   readonly identities: Identities
@@ -306,7 +307,7 @@ export class Opening {
     this.#writeSealed(phase.sealer, encodeFrame(FrameType.goodbye, encodeGoodbye(code, text)))
     this.#phase = { name: 'over' }
     this.#deadline.cancel()
-    closeSoon(this.#socket, this.#context.clock)
+    this.#context.farewells.closeSoon(this.#socket)
     this.#events.failed(error, null, culprit)
   }
 
@@ -330,19 +331,6 @@ export class Opening {
   #closed(cause: Error | null): void {
     this.#fail(new MeshError('connection-lost', 'the connection was lost during the handshake', { cause }))
   }
-}
-
-/** Lets what was written go out, then closes whatever the other end does. */
-export function closeSoon(socket: Socket, clock: Clock, withinMs: number = GOODBYE_FLUSH_MS): void {
-  const timer = clock.timer(withinMs, () => socket.destroy())
-  socket.attach({
-    data: () => {},
-    drained: () => {},
-    ended: () => {},
-    closed: () => timer.cancel(),
-  })
-  socket.resume()
-  socket.end()
 }
 
 /** The node records in a `peers` frame. Throws MeshError `bad-cbor` or `bad-frame`. */

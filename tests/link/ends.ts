@@ -5,6 +5,7 @@ import type { Identity } from '../../lib/identity/identities.ts'
 import { type Network, networkOf } from '../../lib/identity/network.ts'
 import type { Clock, Random, Socket } from '../../lib/io/world.ts'
 import { encodeAbout } from '../../lib/link/about.ts'
+import { Farewells } from '../../lib/link/farewells.ts'
 import { Link, type LinkContext } from '../../lib/link/link.ts'
 import { type Admission, type Opened, Opening, type OpeningContext } from '../../lib/link/opening.ts'
 import { completedNative } from '../crypto/providers.ts'
@@ -23,6 +24,7 @@ export function randomOf(seed: number): Random {
 export function contextOf(number: number, clock: Clock, given: Partial<OpeningContext> = {}): OpeningContext {
   return {
     clock,
+    farewells: new Farewells(clock),
     random: randomOf(number + 1),
     primitives: completedNative,
     identities,
@@ -132,6 +134,7 @@ export interface End {
 export function linkContextOf(clock: Clock, given: Partial<LinkContext> = {}): LinkContext {
   return {
     clock,
+    farewells: new Farewells(clock),
     fraction: () => 0.5,
     heartbeat: { intervalMs: 30_000, missedMax: 3 },
     budget: { bytes: 0, bytesMax: 64 * 1_048_576 },

@@ -8,6 +8,7 @@ import { Identities } from '../../lib/identity/identities.ts'
 import { type KeyPair, keyPairFromSeed } from '../../lib/identity/key-pair.ts'
 import { networkOf } from '../../lib/identity/network.ts'
 import type { Clock, Random, Socket, SocketEvents } from '../../lib/io/world.ts'
+import { Farewells } from '../../lib/link/farewells.ts'
 import { Opening } from '../../lib/link/opening.ts'
 import { HandshakeState } from '../../lib/noise/handshake-state.ts'
 
@@ -57,7 +58,14 @@ export function openingAdmits(payload: Uint8Array, listener: KeyPair, primitives
   let admitted = false
   const node = { primitives, identities, keyPair, network, features: [] }
   new Opening(
-    { ...node, clock: STOPPED_CLOCK, random: ZEROS, about: () => EMPTY, checkRecord: () => {} },
+    {
+      ...node,
+      clock: STOPPED_CLOCK,
+      farewells: new Farewells(STOPPED_CLOCK),
+      random: ZEROS,
+      about: () => EMPTY,
+      checkRecord: () => {},
+    },
     socket,
     { initiator: true, expected: null },
     1,
