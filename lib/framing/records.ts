@@ -96,6 +96,14 @@ export class RecordReader {
     return null
   }
 
+  /** What was pushed and not taken yet is copied: the chunks are about to be used for something else. */
+  keep(): void {
+    for (const [index, chunk] of this.#chunks.entries()) {
+      this.#chunks[index] = new Uint8Array(index === 0 ? chunk.subarray(this.#at) : chunk)
+    }
+    this.#at = 0
+  }
+
   /** Every byte that was pushed and not handed out, as it came; the reader is then as new. */
   takeRest(): Uint8Array {
     const rest = new Uint8Array(this.bufferedBytes)

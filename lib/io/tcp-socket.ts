@@ -2,6 +2,7 @@
 // and `unsentBytes` tells the caller when to hold back. Carries docs/protocol.md section 1, "The stack".
 
 import type { Socket as NetSocket } from 'node:net'
+import { readIntoShared } from './shared-read-buffer.ts'
 import type { Endpoint, Socket, SocketEvents } from './world.ts'
 
 /**
@@ -71,6 +72,11 @@ export class TcpSocket implements Socket {
     if (this.#detached) return
     this.#pauseWanted = false
     if (this.#events !== null) this.#socket.resume()
+  }
+
+  shareReadBuffer(): void {
+    if (this.#detached || this.#socket.destroyed || this.#socket.readableLength > 0) return
+    readIntoShared(this.#socket, (bytes) => this.#events?.data(bytes))
   }
 
   end(): void {

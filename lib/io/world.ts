@@ -32,7 +32,10 @@ export interface Random {
 
 /** Called by a socket; never after `closed`. */
 export interface SocketEvents {
-  /** The bytes are the receiver's to keep; a slice pins the whole chunk. */
+  /**
+   * The bytes are the receiver's to keep (a slice pins the whole chunk), unless it called `shareReadBuffer`: then they are
+   * good for the length of the call only.
+   */
   data(bytes: Uint8Array): void
   /** Everything that was written has been handed to the kernel. */
   drained(): void
@@ -57,6 +60,11 @@ export interface Socket {
   readonly unsentBytes: number
   pause(): void
   resume(): void
+  /**
+   * Reads into one buffer that all such sockets share, where the platform can: at full speed a buffer for each read costs a
+   * tenth of the receiver's time. Changes what `data` promises. Without effect where it cannot be done.
+   */
+  shareReadBuffer?(): void
   /** Sends what is queued, then FIN. */
   end(): void
   /** Closes at once; what is queued is lost. With `reset`, by RST where the platform can. */

@@ -139,6 +139,7 @@ export class Link {
       closed: (error) => this.#socketClosed(error),
     })
     this.#setAlarm()
+    this.#socket.shareReadBuffer?.()
     this.#read()
   }
 
@@ -236,6 +237,7 @@ export class Link {
     this.#heartbeat.heard(this.#context.clock.nowMs())
     this.#records.push(bytes)
     if (!this.#yielded) this.#read()
+    this.#records.keep()
   }
 
   #read(): void {
@@ -398,6 +400,11 @@ export class Link {
     // The time that a neighbour may take begins when something waits for it.
     this.#measureProgress(nowMs)
     while (this.#socket.unsentBytes < SOCKET_UNSENT_BYTES_MAX) {
+      const whole = this.#queue.takeWhole(RECORD_PLAIN_BYTES_MAX)
+      if (whole !== null) {
+        this.#writeRecord(whole)
+        continue
+      }
       const length = this.#queue.fill(plain, 0, RECORD_PLAIN_BYTES_MAX, nowMs)
       if (length === 0) {
         if (this.#goodbye === null) break
@@ -405,7 +412,7 @@ export class Link {
         this.#goodbye = null
         continue
       }
-      this.#writeRecord(length)
+      this.#writeRecord(plain.subarray(0, length))
     }
     counters.framesOut += this.#queue.begun - begunBefore
     this.#measureProgress(nowMs)
@@ -417,10 +424,10 @@ export class Link {
     this.#events.progressed()
   }
 
-  /** Seals the first bytes of `plain` and writes them. */
-  #writeRecord(length: number): void {
-    const { bytes, release } = recordBuffers.take(sealedLength(length))
-    this.#sealer.seal(plain.subarray(0, length), bytes, 0)
+  /** Seals the bytes and writes the record. */
+  #writeRecord(content: Uint8Array): void {
+    const { bytes, release } = recordBuffers.take(sealedLength(content.length))
+    this.#sealer.seal(content, bytes, 0)
     this.#context.counters.bytesOut += bytes.length
     this.#writtenBytes += bytes.length
     this.#socket.write(bytes, release)
@@ -431,7 +438,7 @@ export class Link {
     for (;;) {
       const length = this.#queue.fillCurrent(plain, 0, RECORD_PLAIN_BYTES_MAX)
       if (length === 0) return
-      this.#writeRecord(length)
+      this.#writeRecord(plain.subarray(0, length))
     }
   }
 

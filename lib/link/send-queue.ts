@@ -191,6 +191,17 @@ export class SendQueue {
   }
 
   /**
+   * The next `length` bytes of the stream as they lie in the frame that is under way, without copying; null when it is not
+   * in the middle of a body with more than that left.
+   */
+  takeWhole(length: number): Uint8Array | null {
+    if (this.#headAt < this.#head.length || this.#body.length - this.#bodyAt <= length) return null
+    const bytes = this.#body.subarray(this.#bodyAt, this.#bodyAt + length)
+    this.#bodyAt += length
+    return bytes
+  }
+
+  /**
    * Writes the next bytes of the stream into `into` from `at`, at most to `end`; returns the offset behind them. A frame
    * that would fit a record of its own but not the rest of this one is left for the next record: a whole frame in one
    * record is read without copying.

@@ -245,3 +245,19 @@ test('records sealed with the real cipher open with it, across a rekey', { skip:
   assert.deepEqual(new Uint8Array(opener.open(before)), pattern(100))
   assert.throws(() => opener.open(before), { code: 'bad-record' }, 'a replayed record')
 })
+
+test('what was kept is not touched when the chunks are used for something else', () => {
+  const bytes = concatBytes(...bodies.map(record))
+  for (let at = 1; at < bytes.length; at++) {
+    const reader = new RecordReader(300)
+    const [first, second] = [bytes.slice(0, at), bytes.slice(at)]
+    reader.push(first)
+    const got: Uint8Array[] = []
+    const one = reader.next()
+    if (one !== null) got.push(one.slice())
+    reader.keep()
+    first.fill(0xee)
+    got.push(...readAll(reader, [second]))
+    assert.deepEqual(got, bodies, `cut at ${at}`)
+  }
+})

@@ -41,7 +41,10 @@ test('after kill -9 of an inner node its neighbours join it again within 5 s, an
   const [a, b, c, , e] = nodes as [Meshd, Meshd, Meshd, Meshd, Meshd]
   const id = await b.id()
   let next = 0
-  const flow = setInterval(() => a.say(numbered(next, (next += 20))), 10)
+  const flow = setInterval(() => {
+    a.say(numbered(next, next + 20))
+    next += 20
+  }, 10)
   context.after(() => clearInterval(flow))
   await e.event((event) => event.data === 'line 500', 'line 500')
   b.child.kill('SIGKILL')
@@ -69,7 +72,10 @@ test('SIGTERM under load: exit 0 within 5 s, and the neighbours see the goodbye'
   const [a, b, c] = nodes as [Meshd, Meshd, Meshd]
   const id = await b.id()
   let next = 0
-  const flow = setInterval(() => a.say(numbered(next, (next += 200))), 5)
+  const flow = setInterval(() => {
+    a.say(numbered(next, next + 200))
+    next += 200
+  }, 5)
   context.after(() => clearInterval(flow))
   await c.event((event) => event.data === 'line 2000', 'line 2000')
   const askedMs = performance.now()

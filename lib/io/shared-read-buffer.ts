@@ -1,0 +1,34 @@
+// Makes a net.Socket read into one buffer of the process instead of a new one for each read. node:net offers that as the
+// option `onread` of `connect` only; an accepted socket takes the same way inside Node, by three properties and one call of
+// its handle. All of them are looked for, and where one is missing (another version of Node) the socket stays as it is.
+// libuv asks for the buffer, reads and reports within one callback, so sockets can share it.
+
+import type { Socket as NetSocket } from 'node:net'
+
+/** What libuv asks for: larger would not be used. */
+const SHARED_BYTES = 65_536
+const shared = new Uint8Array(SHARED_BYTES)
+
+interface StreamHandle {
+  useUserBuffer?(buffer: Uint8Array): void
+}
+
+/** `data` gets views of the shared buffer. Returns whether it could be done; if not, nothing has changed. */
+export function readIntoShared(socket: NetSocket, data: (bytes: Uint8Array) => void): boolean {
+  const handle = (socket as unknown as { _handle?: StreamHandle | null })._handle
+  const symbols = Object.getOwnPropertySymbols(socket)
+  const [buffer, callback, generator] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
+    symbols.find((symbol) => symbol.description === name),
+  )
+  if (typeof handle?.useUserBuffer !== 'function' || !buffer || !callback || !generator) return false
+  const slots = socket as unknown as Record<symbol, unknown>
+  if (slots[buffer] !== null) return false
+  slots[buffer] = shared
+  slots[generator] = null
+  slots[callback] = (length: number): boolean => {
+    data(shared.subarray(0, length))
+    return true
+  }
+  handle.useUserBuffer(shared)
+  return true
+}
