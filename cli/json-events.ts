@@ -44,12 +44,12 @@ export class JsonEvents implements Mode {
     this.#print({ event: 'neighbour-up', peer, address, direction })
   }
 
-  neighbourDown(...[{ peer, reason, retryInMs }]: MeshEvents['neighbourDown']): void {
-    this.#print({ event: 'neighbour-down', peer, reason, retryInMs })
+  neighbourDown(...[{ peer, reason, code, retryInMs }]: MeshEvents['neighbourDown']): void {
+    this.#print({ event: 'neighbour-down', peer, reason, code, retryInMs })
   }
 
-  dialFailed(...[{ address, reason, retryInMs }]: MeshEvents['dialFailed']): void {
-    this.#print({ event: 'dial-failed', address, reason, retryInMs })
+  dialFailed(...[{ address, reason, code, retryInMs }]: MeshEvents['dialFailed']): void {
+    this.#print({ event: 'dial-failed', address, reason, code, retryInMs })
   }
 
   warning(code: string, text: string): void {

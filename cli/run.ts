@@ -21,8 +21,8 @@ import { Speaker } from './speaker.ts'
 
 /** What standard error may owe to a reader that does not read; beyond, notices are dropped. */
 const NOTICES_UNSENT_BYTES_MAX = 1_048_576
-/** What comes through a pipe waits so long for the first link of a node that was given a seed: `echo hi | meshd --seed …`. */
-const SEED_WAIT_MS = 5_000
+/** What comes through a pipe waits so long for the first link, where one may come: `echo hi | meshd`. */
+const FIRST_LINK_WAIT_MS = 5_000
 /** Standard output's reader left, or the terminal is gone: nobody is there to be told of it. */
 const READER_LEFT: readonly string[] = ['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED']
 
@@ -117,8 +117,8 @@ async function runNode({ settings, host, input, stopping, stopped, signals, mesh
   try {
     const neighbour = new Promise((resolve) => mesh.on('neighbourUp', resolve))
     await Promise.race([mesh.start(), stopped])
-    if (!isChat && settings.seeds.length > 0)
-      await Promise.race([neighbour, stopped, delay(SEED_WAIT_MS, stopping.signal)])
+    if (!isChat && (settings.seeds.length > 0 || settings.mdns))
+      await Promise.race([neighbour, stopped, delay(FIRST_LINK_WAIT_MS, stopping.signal)])
     if (!stopping.signal.aborted) mode.begin()
     await stopped
   } finally {

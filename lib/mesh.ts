@@ -3,6 +3,7 @@
 
 import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
+import { utf8 } from './bytes.ts'
 import { primitives } from './crypto/choose.ts'
 import { MdnsDiscovery } from './discovery/mdns.ts'
 import { MeshError, reasonOf } from './errors.ts'
@@ -17,7 +18,7 @@ import { type KeyPair, keyPairFromSeed } from './identity/key-pair.ts'
 import { networkOf } from './identity/network.ts'
 import { ownAddresses } from './identity/own-addresses.ts'
 import { nodeWorld } from './io/node.ts'
-import type { Listener, World } from './io/world.ts'
+import type { Listener, Timer, World } from './io/world.ts'
 import { INTEGER_MAX } from './limits.ts'
 import type { Link } from './link/link.ts'
 import { Sniffer, type SniffHandler } from './link/preamble.ts'
@@ -32,6 +33,8 @@ import type {
   Subscription,
 } from './types.ts'
 import { Wiring } from './wiring.ts'
+
+const ALIVE_MS = 86_400_000
 
 /** What is there between `start` and `stop`. */
 interface Running {
@@ -60,6 +63,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   #epochPath: string | null = null
   #ownEpochsMet = 0
   #movingEpoch = false
+  #aliveTimer: Timer | null = null
 
   /** Throws MeshError `bad-option`. `world` is the door to sockets and time; tests hand in a simulated one. */
   constructor(options: MeshOptions = {}, world: World = nodeWorld()) {
@@ -67,8 +71,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     this.#options = resolveOptions(options)
     this.#world = world
     this.#subscriptions = new Subscriptions((code, text) => this.#warn(code, text))
-    for (const text of this.#options.listen) parseAddress(text, { allowPortZero: true })
-    for (const text of this.#options.seeds) parseAddress(text)
+    for (const text of this.#options.listen) checkAddress('listen', text, true)
+    for (const text of this.#options.seeds) checkAddress('seeds', text, false)
   }
 
   /**
@@ -147,6 +151,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
    * the reason of this try. MeshError `bad-address`, `dial-failed`, `wrong-identity`, `aborted`, ….
    */
   async connect(address: string, options?: { signal?: AbortSignal }): Promise<string> {
+    if (typeof address !== 'string') throw new MeshError('bad-argument', 'connect takes an address as text')
     return this.#run.wiring.connect(parseAddress(address), options?.signal)
   }
 
@@ -162,6 +167,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       const link = of as Link | null
       return {
         ...entry,
+        openForMs: wholeMs(entry.openForMs),
+        retryInMs: wholeMs(entry.retryInMs),
         name: link?.about.name ?? null,
         agent: link?.about.agent ?? null,
         roundTripMs: link?.roundTripMs ?? null,
@@ -195,7 +202,16 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
    * protocols on the mesh port. Returns a function that takes it back. Throws MeshError `bad-argument`, `already-registered`.
    */
   sniff(prefix: Uint8Array | string, handler: SniffHandler): () => void {
-    return this.#sniffer.register(typeof prefix === 'string' ? new TextEncoder().encode(prefix) : prefix, handler)
+    const bytes = typeof prefix === 'string' ? utf8(prefix) : prefix
+    return this.#sniffer.register(bytes, (socket) => {
+      try {
+        handler(socket)
+      } catch (error) {
+        // Its first bytes come from strangers: they must not end the program.
+        ;(socket as { destroy(): void }).destroy()
+        this.#warn('handler-failed', `the handler of a sniffed prefix threw: ${reasonOf(error)}`)
+      }
+    })
   }
 
   async #start(): Promise<void> {
@@ -241,10 +257,12 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       neighbourUp: ({ identity, address, direction, about }) => {
         this.#tell('neighbourUp', { peer: identity.id, address, direction, name: about.name })
       },
-      neighbourDown: ({ identity }, reason, retryInMs) => {
-        this.#tell('neighbourDown', { peer: identity.id, reason, retryInMs })
+      neighbourDown: ({ identity }, reason, retryInMs, code) => {
+        this.#tell('neighbourDown', { peer: identity.id, reason, code, retryInMs: wholeMs(retryInMs) })
       },
-      dialFailed: (address, reason, retryInMs) => this.#tell('dialFailed', { address, reason, retryInMs }),
+      dialFailed: (address, reason, retryInMs, code) => {
+        this.#tell('dialFailed', { address, reason, code, retryInMs: wholeMs(retryInMs) })
+      },
       warn: (code, text) => this.#warn(code, text),
     })
     undo.push(() => wiring.stop())
@@ -258,6 +276,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     const mdns = this.#mdns(keyPair.identity.id, network.tag, listeners, wiring)
     this.#running = { keyPair, wiring, listeners, mdns, unlock }
     this.#phase = 'running'
+    this.#stayAlive()
     this.#tell('listening', { id: this.id, addresses: this.addresses })
     wiring.start()
     for (const text of this.#options.seeds) wiring.want(parseAddress(text), 'seed')
@@ -337,11 +356,17 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       if (this.#running === null) return this.#subscriptions.close()
     }
     const { wiring, listeners, mdns, unlock } = this.#running ?? running!
+    this.#aliveTimer?.cancel()
     await Promise.all(listeners.map((listener) => listener.close()))
     await Promise.all([wiring.stop(), mdns?.stop()])
     this.#phase = 'stopped'
     this.#subscriptions.close()
     await unlock()
+  }
+
+  /** A node that only waits (no listener, nothing to dial now) must not let the process end. */
+  #stayAlive(): void {
+    this.#aliveTimer = this.#world.clock.timer(ALIVE_MS, () => this.#stayAlive())
   }
 
   #addresses(running: Running): readonly Address[] {
@@ -381,4 +406,17 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
 /** '::' and '0.0.0.0' stand for every interface, and so not for loopback. */
 function isLoopback(host: string): boolean {
   return host !== '::' && host !== '0.0.0.0' && scopeOf(host) === 'loopback'
+}
+
+/** Throws MeshError `bad-address` that names the option and the address. */
+function checkAddress(option: string, text: string, allowPortZero: boolean): void {
+  try {
+    parseAddress(text, { allowPortZero })
+  } catch (cause) {
+    throw new MeshError('bad-address', `option ${option}, ${JSON.stringify(text)}: ${reasonOf(cause)}`, { cause })
+  }
+}
+
+function wholeMs(ms: number | null): number | null {
+  return ms === null ? null : Math.ceil(ms)
 }

@@ -72,8 +72,9 @@ export interface NeighbourSnapshot {
 export interface MeshEvents {
   listening: [{ id: string; addresses: readonly string[] }]
   neighbourUp: [{ peer: string; address: string; direction: 'in' | 'out'; name: string }]
-  neighbourDown: [{ peer: string; reason: string; retryInMs: number | null }]
-  dialFailed: [{ address: string; reason: string; retryInMs: number | null }]
+  /** `reason` is for people, `code` is an ErrorCode. */
+  neighbourDown: [{ peer: string; reason: string; code: string; retryInMs: number | null }]
+  dialFailed: [{ address: string; reason: string; code: string; retryInMs: number | null }]
   /** Something a person should know that no call reports. `code` is stable, `text` is for reading. */
   warning: [{ code: string; text: string }]
 }

@@ -31,6 +31,9 @@ import { Reception } from './link/reception.ts'
 import { type DialAttempt, NeighbourTable, type TableLink, type Verdict } from './neighbours/table.ts'
 import type { ResolvedOptions } from './options.ts'
 
+/** So many links with one neighbour that ended as duplicates within so long are no accident. */
+const SUPERSEDED_MAX = 5
+const SUPERSEDED_WITHIN_MS = 60_000
 /** Asking the machine for its interfaces costs as much as a signature. */
 const OWN_ADDRESSES_MS = 5_000
 
@@ -48,8 +51,8 @@ export interface WiringOptions {
   /** A bundle of our own, of this epoch or a later one, that this run did not make. */
   ownEpochMet(epoch: number): void
   neighbourUp(link: Link): void
-  neighbourDown(link: Link, reason: string, retryInMs: number | null): void
-  dialFailed(address: string, reason: string, retryInMs: number | null): void
+  neighbourDown(link: Link, reason: string, retryInMs: number | null, code: ErrorCode): void
+  dialFailed(address: string, reason: string, retryInMs: number | null, code: ErrorCode): void
   warn(code: string, text: string): void
 }
 
@@ -85,6 +88,7 @@ export class Wiring {
   readonly #neighbours = new Map<string, Neighbour>()
   /** Links that are not over yet, and who waits for that. */
   readonly #links = new Map<Link, (() => void)[]>()
+  #supersededMs: { readonly key: string; readonly atMs: number }[] = []
   #record: { readonly key: string; readonly bytes: Uint8Array | null; readonly asOfMs: number } | null = null
 
   constructor(given: WiringOptions) {
@@ -133,9 +137,9 @@ export class Wiring {
         },
         neighbourUp: (link) => this.#neighbourUp(link as Link),
         neighbourReplaced: (loser, winner) => this.#neighbourReplaced(loser as Link, winner as Link),
-        neighbourDown: (link, reason, retryInMs) => this.#neighbourDown(link as Link, reason, retryInMs),
-        dialFailed: (attempt, reason, retryInMs) => {
-          given.dialFailed(formatAddress(attempt.address), reason, retryInMs)
+        neighbourDown: (link, reason, retryInMs, code) => this.#neighbourDown(link as Link, reason, retryInMs, code),
+        dialFailed: (attempt, reason, retryInMs, code) => {
+          given.dialFailed(formatAddress(attempt.address), reason, retryInMs, code)
         },
         warning: (code, text) => given.warn(code, text),
       },
@@ -336,7 +340,7 @@ export class Wiring {
     }
   }
 
-  #neighbourDown(link: Link, reason: string, retryInMs: number | null): void {
+  #neighbourDown(link: Link, reason: string, retryInMs: number | null, code: ErrorCode): void {
     const neighbour = this.#neighbours.get(link.identity.key)
     if (neighbour !== undefined) {
       this.#neighbours.delete(link.identity.key)
@@ -344,12 +348,13 @@ export class Wiring {
     }
     link.abandon()
     this.#exchange.neighbourDown(link.identity)
-    this.#given.neighbourDown(link, reason, retryInMs)
+    this.#given.neighbourDown(link, reason, retryInMs, code)
     this.publisher.resume()
   }
 
   #linkClosed(link: Link, error: MeshError, goodbyeCode: number | null): void {
     count(this.closed, error.code)
+    if (goodbyeCode === GoodbyeCode.duplicate) this.#superseded(link)
     this.#withTable((nowMs) => {
       // A record that does not open may be the work of someone on the path; the others are the neighbour's own.
       if (error.code.startsWith('bad-') && error.code !== 'bad-record')
@@ -365,6 +370,18 @@ export class Wiring {
   /** Before the link was open; `culprit` null: nobody proven did. */
   #brokeProtocol(culprit: Identity | null, error: MeshError): void {
     if (culprit !== null) this.#withTable((nowMs) => this.table.reject(culprit, error.message, nowMs))
+  }
+
+  /** Superseded again and again, and not by a connection of ours: somebody else says that it is us. */
+  #superseded(link: Link): void {
+    const nowMs = this.#given.world.clock.nowMs()
+    const key = link.identity.key
+    this.#supersededMs = this.#supersededMs.filter((entry) => nowMs - entry.atMs < SUPERSEDED_WITHIN_MS)
+    this.#supersededMs.push({ key, atMs: nowMs })
+    if (this.#supersededMs.filter((entry) => entry.key === key).length < SUPERSEDED_MAX) return
+    this.#supersededMs = []
+    const text = `${link.identity.id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
+    this.#given.warn('identity-in-use', text)
   }
 
   #rejected(key: string, reason: string): void {

@@ -52,10 +52,15 @@ export class Subscriptions {
     const deliver = (message: Message): void => {
       // The rest of a bundle that is just being delivered still comes here.
       if (isOver) return
-      try {
-        handler(message)
-      } catch (error) {
+      const failed = (error: unknown): void => {
         this.#warn('handler-failed', `the handler of the subscription to ${pattern} threw: ${reasonOf(error)}`)
+      }
+      try {
+        const result: unknown = handler(message)
+        // An async handler fails later; its rejection, which may be of a sender's making, must not end the program.
+        if (result instanceof Promise) result.catch(failed)
+      } catch (error) {
+        failed(error)
       }
     }
     const subscriber: Subscriber = { pattern: new TopicPattern(pattern), sinceMs: nowMs, deliver }

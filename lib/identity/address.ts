@@ -45,6 +45,11 @@ const NAME =
 export function parseAddress(text: string, rules: AddressRules = {}): Address {
   if (text.length > TEXT_LENGTH_MAX) throw bad('it is too long')
   if (text.startsWith('/')) return fromMultiaddr(() => multiaddr(text), rules)
+  const p2p = text.indexOf('/p2p/')
+  if (p2p > 0) {
+    const peer = peerIdOf(publicKeyOfPeerId(text.slice(p2p + 5)))
+    return { ...parseAddress(text.slice(0, p2p), rules), peer }
+  }
   const { host, port } = splitHostPort(text)
   if (host === '' && port === null) throw bad('it is empty')
   const number = port === null ? (rules.defaultPort ?? DEFAULT_PORT) : portOf(port, rules)

@@ -320,7 +320,9 @@ export class Opening {
   }
 
   #otherEnded(): void {
-    this.#fail(new MeshError('connection-lost', 'the other end closed the connection during the handshake'))
+    const isUnanswered = this.#initiator && this.#messages === 0
+    const hint = isUnanswered ? '; is it in the same network, with the same key?' : ''
+    this.#fail(new MeshError('connection-lost', `the other end closed the connection during the handshake${hint}`))
   }
 
   /** Read through a call, since handling a record or frame may change it. */

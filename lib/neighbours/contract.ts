@@ -40,9 +40,9 @@ export interface TableActions {
   /** The neighbour stays up over another link: move the queue. The table then closes the loser with goodbye 1. */
   neighbourReplaced(loser: TableLink, winner: TableLink): void
   /** The only link with this identity is over. `retryInMs`: until the table dials it again; null when it does not plan to. */
-  neighbourDown(link: TableLink, reason: string, retryInMs: number | null): void
+  neighbourDown(link: TableLink, reason: string, retryInMs: number | null, code: ErrorCode): void
   /** This try failed. `retryInMs`: until the next one at the same address; null when there is none. */
-  dialFailed(attempt: DialAttempt, reason: string, retryInMs: number | null): void
+  dialFailed(attempt: DialAttempt, reason: string, retryInMs: number | null, code: ErrorCode): void
   /** Something a person should know. `code` is stable. */
   warning(code: string, text: string): void
 }

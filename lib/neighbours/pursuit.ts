@@ -126,7 +126,8 @@ export class Pursuit {
     const listeners = target.takeListeners()
     const isKept = target.source !== null
     if (!isKept) this.targets.delete(target)
-    this.#options.actions.dialFailed(attempt, error.message, isKept && untilMs !== null ? untilMs - nowMs : null)
+    const retryInMs = isKept && untilMs !== null ? untilMs - nowMs : null
+    this.#options.actions.dialFailed(attempt, error.message, retryInMs, error.code)
     for (const listener of listeners) listener.failed(error)
   }
 

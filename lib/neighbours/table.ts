@@ -74,7 +74,8 @@ export class NeighbourTable {
     const neighbours = [...this.#open.values()]
     this.#open.clear()
     this.#leaving.clear()
-    for (const { link } of neighbours) this.#end(link, GoodbyeCode.shuttingDown, 'this node is stopping', null)
+    for (const { link } of neighbours)
+      this.#end(link, GoodbyeCode.shuttingDown, 'this node is stopping', null, 'shutdown')
     this.#pursuit.fail(waiting, new MeshError('shutdown', 'this node is stopping'))
   }
 
@@ -118,7 +119,7 @@ export class NeighbourTable {
     const text = 'disconnected by the program'
     if (link !== undefined) {
       this.#remove(link.identity.key)
-      this.#end(link, GoodbyeCode.shuttingDown, text, null)
+      this.#end(link, GoodbyeCode.shuttingDown, text, null, 'disconnected')
     }
     this.#pursuit.fail(waiting, new MeshError('disconnected', text))
     this.#pursuit.plan(nowMs)
@@ -192,7 +193,8 @@ export class NeighbourTable {
     const waiting = this.#pursuit.satisfy(identity)
     if (victim !== null) {
       const retryInMs = this.#pursuit.release(victim, () => ({ kind: 'retry-later' }), 'evicted', nowMs)
-      this.#end(victim.link, GoodbyeCode.tooMany, 'the place is needed for a peer that was asked for', retryInMs)
+      const why = 'the place is needed for a peer that was asked for'
+      this.#end(victim.link, GoodbyeCode.tooMany, why, retryInMs, 'too-many-neighbours')
     }
     if (older === undefined) {
       this.#actions.neighbourUp(link)
@@ -243,7 +245,7 @@ export class NeighbourTable {
     const waiting = this.#pursuit.banned(identity, nowMs + banMs, reason)
     if (neighbour !== undefined) {
       const text = `too many provably wrong messages, the last: ${reason}`
-      this.#end(neighbour.link, GoodbyeCode.misbehaviour, text, isWanted ? banMs : null)
+      this.#end(neighbour.link, GoodbyeCode.misbehaviour, text, isWanted ? banMs : null, 'banned')
     }
     this.#pursuit.fail(waiting, new MeshError('banned', 'this peer is banned here'))
     this.#actions.warning('neighbour-banned', `${identity.id} is banned for ${banMs / 60_000} minutes: ${reason}`)
@@ -326,7 +328,7 @@ export class NeighbourTable {
   #down(neighbour: OpenNeighbour, error: MeshError, goodbyeCode: number | null, nowMs: number): void {
     this.#remove(neighbour.link.identity.key)
     const retryInMs = this.#pursuit.release(neighbour, (asked) => nextStep(goodbyeCode, asked), error.message, nowMs)
-    this.#actions.neighbourDown(neighbour.link, error.message, retryInMs)
+    this.#actions.neighbourDown(neighbour.link, error.message, retryInMs, error.code)
   }
 
   /** Neighbours whose link has ended and whose heir has come to nothing are down now. */
@@ -339,8 +341,8 @@ export class NeighbourTable {
   }
 
   /** Ends a link that the table has let go of already. */
-  #end(link: TableLink, code: number, text: string, retryInMs: number | null): void {
-    this.#actions.neighbourDown(link, text, retryInMs)
+  #end(link: TableLink, code: number, text: string, retryInMs: number | null, reason: ErrorCode): void {
+    this.#actions.neighbourDown(link, text, retryInMs, reason)
     link.close(code, text)
   }
 }

@@ -87,13 +87,14 @@ test('an address that stays unreachable is told once for each reason, and again 
   const { notices: told, lines } = notices('info')
   const happenings = new Happenings(told, new People('me'), new AbortController().signal)
   const address = '/ip4/192.0.2.1/tcp/6374'
-  const fail = (reason: string): void => happenings.dialFailed({ address, reason, retryInMs: 1_500 })
+  const fail = (reason: string): void =>
+    happenings.dialFailed({ address, reason, code: 'connection-lost', retryInMs: 1_500 })
   fail('connection refused')
   fail('connection refused')
   fail('timed out')
   fail('timed out')
   happenings.neighbourUp({ peer: ALICE, address, direction: 'out', name: 'alice' })
-  happenings.neighbourDown({ peer: ALICE, reason: 'goodbye', retryInMs: null })
+  happenings.neighbourDown({ peer: ALICE, reason: 'goodbye', code: 'connection-lost', retryInMs: null })
   fail('timed out')
   assert.deepEqual(lines, [
     'cannot reach 192.0.2.1:6374: connection refused; next try in 1.5 s',
@@ -107,15 +108,25 @@ test('an address that stays unreachable is told once for each reason, and again 
 test('the reason of a failed dial does not name its address twice', () => {
   const { notices: told, lines } = notices('info')
   const happenings = new Happenings(told, new People('me'), new AbortController().signal)
-  happenings.dialFailed({ address: '/ip4/192.0.2.1/tcp/1', reason: '192.0.2.1:1: refused', retryInMs: null })
-  happenings.dialFailed({ address: '/dns/x.org/tcp/1', reason: '192.0.2.1:1: refused', retryInMs: null })
+  happenings.dialFailed({
+    address: '/ip4/192.0.2.1/tcp/1',
+    reason: '192.0.2.1:1: refused',
+    code: 'connection-lost',
+    retryInMs: null,
+  })
+  happenings.dialFailed({
+    address: '/dns/x.org/tcp/1',
+    reason: '192.0.2.1:1: refused',
+    code: 'connection-lost',
+    retryInMs: null,
+  })
   assert.deepEqual(lines, ['cannot reach 192.0.2.1:1: refused', 'cannot reach x.org:1: 192.0.2.1:1: refused'])
 })
 
 test('links that close because the node stops are no news', () => {
   const { notices: told, lines } = notices('info')
   const happenings = new Happenings(told, new People('me'), AbortSignal.abort())
-  happenings.neighbourDown({ peer: ALICE, reason: 'this node is stopping', retryInMs: null })
+  happenings.neighbourDown({ peer: ALICE, reason: 'this node is stopping', code: 'connection-lost', retryInMs: null })
   assert.deepEqual(lines, [])
 })
 

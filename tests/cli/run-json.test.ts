@@ -15,8 +15,8 @@ test('with --json each happening is one line', async () => {
   const { host, mesh, stop } = await start({ json: true })
   const address = '/ip4/192.0.2.1/tcp/1'
   mesh.emit('neighbourUp', { peer: ALICE, address, direction: 'out', name: 'alice' })
-  mesh.emit('neighbourDown', { peer: ALICE, reason: 'goodbye', retryInMs: null })
-  mesh.emit('dialFailed', { address, reason: 'refused', retryInMs: 1234 })
+  mesh.emit('neighbourDown', { peer: ALICE, reason: 'goodbye', code: 'connection-lost', retryInMs: null })
+  mesh.emit('dialFailed', { address, reason: 'refused', code: 'connection-lost', retryInMs: 1234 })
   mesh.deliver('chat', 'tëxt')
   mesh.deliver('chat', Uint8Array.of(0xff), BOB)
   mesh.emit('warning', { code: 'clock', text: 'it jumped' })
@@ -24,8 +24,8 @@ test('with --json each happening is one line', async () => {
   assert.deepEqual(events(host), [
     { event: 'listening', id: mesh.id, addresses: mesh.addresses },
     { event: 'neighbour-up', peer: ALICE, address, direction: 'out' },
-    { event: 'neighbour-down', peer: ALICE, reason: 'goodbye', retryInMs: null },
-    { event: 'dial-failed', address, reason: 'refused', retryInMs: 1234 },
+    { event: 'neighbour-down', peer: ALICE, reason: 'goodbye', code: 'connection-lost', retryInMs: null },
+    { event: 'dial-failed', address, reason: 'refused', code: 'connection-lost', retryInMs: 1234 },
     { event: 'message', topic: 'chat', from: ALICE, id: `${ALICE}/1/0`, sequence: 0, hops: 1, data: 'tëxt' },
     { event: 'message', topic: 'chat', from: BOB, id: `${BOB}/1/0`, sequence: 0, hops: 1, data64: '/w==' },
     { event: 'warning', code: 'clock', text: 'it jumped' },
