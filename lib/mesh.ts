@@ -2,7 +2,6 @@
 // answer them. Wires (with wiring.ts) and decides nothing.
 
 import { EventEmitter } from 'node:events'
-import { join } from 'node:path'
 import { utf8 } from './bytes.ts'
 import { primitives } from './crypto/choose.ts'
 import { MdnsDiscovery } from './discovery/mdns.ts'
@@ -10,16 +9,14 @@ import { MeshError, reasonOf } from './errors.ts'
 import { Subscriptions } from './flood/subscriptions.ts'
 import { type Codec, TypedTopic } from './flood/typed-topic.ts'
 import { type Address, formatAddress, parseAddress } from './identity/address.ts'
-import { freshEpoch, readEpoch, writeEpoch } from './identity/epoch-file.ts'
 import { Identities } from './identity/identities.ts'
 import { scopeOf } from './identity/ip.ts'
-import { loadOrCreateSeed } from './identity/key-file.ts'
+import { KeptState } from './identity/kept-state.ts'
 import { type KeyPair, keyPairFromSeed } from './identity/key-pair.ts'
 import { networkOf } from './identity/network.ts'
 import { ownAddresses } from './identity/own-addresses.ts'
 import { nodeWorld } from './io/node.ts'
 import type { Listener, Timer, World } from './io/world.ts'
-import { INTEGER_MAX } from './limits.ts'
 import type { Link } from './link/link.ts'
 import { Sniffer, type SniffHandler } from './link/preamble.ts'
 import { type MeshOptions, type ResolvedOptions, resolveOptions } from './options.ts'
@@ -42,7 +39,7 @@ interface Running {
   readonly wiring: Wiring
   readonly listeners: Listener[]
   readonly mdns: MdnsDiscovery | null
-  readonly unlock: () => Promise<void>
+  readonly kept: KeptState
 }
 
 type Phase = 'new' | 'starting' | 'running' | 'stopped'
@@ -60,9 +57,6 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   #starting: Promise<void> | null = null
   #stopping: Promise<void> | null = null
   #running: Running | null = null
-  #epochPath: string | null = null
-  #ownEpochsMet = 0
-  #movingEpoch = false
   #aliveTimer: Timer | null = null
 
   /** Throws MeshError `bad-option`. `world` is the door to sockets and time; tests hand in a simulated one. */
@@ -226,19 +220,11 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   }
 
   async #build(undo: (() => Promise<unknown>)[]): Promise<void> {
-    const { files, random, tcp } = this.#world
-    const { dataDir } = this.#options
-    let unlock = (): Promise<void> => Promise.resolve()
-    if (dataDir !== null) {
-      await files.makeFolder(dataDir)
-      const lock = await files.lock(join(dataDir, 'lock'))
-      unlock = () => lock.release()
-      undo.push(unlock)
-      this.#epochPath = join(dataDir, 'epoch')
-    }
+    const { tcp } = this.#world
+    const kept = await KeptState.open(this.#world, this.#options.dataDir, (code, text) => this.#warn(code, text))
+    undo.push(() => kept.release())
     const identities = new Identities()
-    const seed = this.#options.identity ?? (await this.#seed(dataDir, random.bytes(32)))
-    const keyPair = keyPairFromSeed(seed, identities, primitives)
+    const keyPair = keyPairFromSeed(this.#options.identity ?? (await kept.seed()), identities, primitives)
     const { name, key } = this.#options.network
     const network = networkOf(name, key, primitives)
     const listeners: Listener[] = []
@@ -251,9 +237,9 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       identities,
       sniffer: this.#sniffer,
       subscriptions: this.#subscriptions,
-      epoch: await this.#nextEpoch(0),
+      epoch: await kept.nextEpoch(0),
+      nextEpoch: (after) => kept.nextEpoch(after),
       addresses,
-      ownEpochMet: (epoch) => this.#ownEpochMet(epoch),
       neighbourUp: ({ identity, address, direction, about }) => {
         this.#tell('neighbourUp', { peer: identity.id, address, direction, name: about.name })
       },
@@ -274,19 +260,13 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     }
     if (this.#phase !== 'starting') throw new MeshError('not-running', 'stopped while starting')
     const mdns = this.#mdns(keyPair.identity.id, network.tag, listeners, wiring)
-    this.#running = { keyPair, wiring, listeners, mdns, unlock }
+    this.#running = { keyPair, wiring, listeners, mdns, kept }
     this.#phase = 'running'
     this.#stayAlive()
     this.#tell('listening', { id: this.id, addresses: this.addresses })
     wiring.start()
     for (const text of this.#options.seeds) wiring.want(parseAddress(text), 'seed')
     mdns?.start()
-  }
-
-  async #seed(dataDir: string | null, fresh: Uint8Array): Promise<Uint8Array> {
-    if (dataDir === null) return fresh
-    const { files, random } = this.#world
-    return (await loadOrCreateSeed(files, random, join(dataDir, 'identity.key'))).seed
   }
 
   #mdns(peerId: string, networkTag: string, listeners: readonly Listener[], wiring: Wiring): MdnsDiscovery | null {
@@ -309,44 +289,6 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     })
   }
 
-  /** An epoch beyond `after` and beyond every earlier run's, durable where there is a data folder. */
-  async #nextEpoch(after: number): Promise<number> {
-    const { files, random, clock } = this.#world
-    if (this.#epochPath === null) return freshEpoch(after, clock.unixMs(), random)
-    const stored = await readEpoch(files, this.#epochPath)
-    if (stored === 'damaged') {
-      this.#warn('epoch-file', `${this.#epochPath} did not hold an epoch and was written anew`)
-    }
-    const last = typeof stored === 'number' ? stored : 0
-    const epoch = freshEpoch(Math.max(after, last), clock.unixMs(), random)
-    await writeEpoch(files, this.#epochPath, epoch)
-    return epoch
-  }
-
-  #ownEpochMet(epoch: number): void {
-    const { publisher } = this.#run.wiring
-    if (epoch < publisher.epoch || this.#movingEpoch) return
-    this.#ownEpochsMet++
-    if (this.#ownEpochsMet > 1 || epoch >= INTEGER_MAX) {
-      const text = 'another node uses the identity of this one; publishing has stopped'
-      if (publisher.close(new MeshError('identity-in-use', text))) this.#warn('identity-in-use', text)
-      return
-    }
-    this.#movingEpoch = true
-    publisher.pause()
-    this.#nextEpoch(epoch).then(
-      (next) => {
-        this.#movingEpoch = false
-        publisher.moveTo(next)
-      },
-      (error: unknown) => {
-        const text = `the epoch could not be saved, so publishing has stopped: ${reasonOf(error)}`
-        publisher.close(new MeshError('data-folder', text, { cause: error }))
-        this.#warn('data-folder', text)
-      },
-    )
-  }
-
   async #stop(): Promise<void> {
     const running = this.#running
     if (running === null) {
@@ -355,13 +297,13 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       await this.#starting?.catch(() => {})
       if (this.#running === null) return this.#subscriptions.close()
     }
-    const { wiring, listeners, mdns, unlock } = this.#running ?? running!
+    const { wiring, listeners, mdns, kept } = this.#running ?? running!
     this.#aliveTimer?.cancel()
     await Promise.all(listeners.map((listener) => listener.close()))
     await Promise.all([wiring.stop(), mdns?.stop()])
     this.#phase = 'stopped'
     this.#subscriptions.close()
-    await unlock()
+    await kept.release()
   }
 
   /** A node that only waits (no listener, nothing to dial now) must not let the process end. */

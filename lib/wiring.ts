@@ -4,9 +4,11 @@
 
 import { primitives } from './crypto/choose.ts'
 import { Exchange } from './discovery/exchange.ts'
+import { OwnRecord } from './discovery/own-record.ts'
 import { type ErrorCode, MeshError } from './errors.ts'
 import { bytesKey } from './flood/bundle.ts'
 import { BundleQueue } from './flood/bundle-queue.ts'
+import { OwnEpoch } from './flood/own-epoch.ts'
 import { Publisher } from './flood/publisher.ts'
 import { Router } from './flood/router.ts'
 import type { Subscriptions } from './flood/subscriptions.ts'
@@ -17,7 +19,6 @@ import type { Identities, Identity } from './identity/identities.ts'
 import { parseIp } from './identity/ip.ts'
 import type { KeyPair } from './identity/key-pair.ts'
 import type { Network } from './identity/network.ts'
-import { encodeNodeRecord } from './identity/node-record.ts'
 import { Alarm } from './io/alarm.ts'
 import type { Endpoint, World } from './io/world.ts'
 import { ALL_QUEUES_BYTES_MAX, PEERS_MAX } from './limits.ts'
@@ -28,14 +29,9 @@ import { Link, type LinkContext } from './link/link.ts'
 import type { Admission, Opened, OpeningContext } from './link/opening.ts'
 import type { Sniffer } from './link/preamble.ts'
 import { Reception } from './link/reception.ts'
+import { Superseded } from './neighbours/superseded.ts'
 import { type DialAttempt, NeighbourTable, type TableLink, type Verdict } from './neighbours/table.ts'
 import type { ResolvedOptions } from './options.ts'
-
-/** So many links with one neighbour that ended as duplicates within so long are no accident. */
-const SUPERSEDED_MAX = 5
-const SUPERSEDED_WITHIN_MS = 60_000
-/** Asking the machine for its interfaces costs as much as a signature. */
-const OWN_ADDRESSES_MS = 5_000
 
 export interface WiringOptions {
   readonly options: ResolvedOptions
@@ -48,8 +44,8 @@ export interface WiringOptions {
   readonly epoch: number
   /** Addresses under which this node can be reached now. */
   addresses(): readonly Address[]
-  /** A bundle of our own, of this epoch or a later one, that this run did not make. */
-  ownEpochMet(epoch: number): void
+  /** An epoch beyond `after`, durable where there is a data folder. */
+  nextEpoch(after: number): Promise<number>
   neighbourUp(link: Link): void
   neighbourDown(link: Link, reason: string, retryInMs: number | null, code: ErrorCode): void
   dialFailed(address: string, reason: string, retryInMs: number | null, code: ErrorCode): void
@@ -79,6 +75,9 @@ export class Wiring {
   readonly closed: Record<string, number> = {}
   readonly #given: WiringOptions
   readonly #farewells: Farewells
+  readonly #ownRecord: OwnRecord
+  readonly #ownEpoch: OwnEpoch
+  readonly #superseded = new Superseded()
   readonly #exchange: Exchange
   readonly #dialer: Dialer
   readonly #linkContext: LinkContext
@@ -88,8 +87,6 @@ export class Wiring {
   readonly #neighbours = new Map<string, Neighbour>()
   /** Links that are not over yet, and who waits for that. */
   readonly #links = new Map<Link, (() => void)[]>()
-  #supersededMs: { readonly key: string; readonly atMs: number }[] = []
-  #record: { readonly key: string; readonly bytes: Uint8Array | null; readonly asOfMs: number } | null = null
 
   constructor(given: WiringOptions) {
     this.#given = given
@@ -97,6 +94,7 @@ export class Wiring {
     const { clock, random } = world
     const fraction = (): number => random.fraction()
     this.#farewells = new Farewells(clock)
+    this.#ownRecord = new OwnRecord({ keyPair, network, primitives, clock, addresses: () => given.addresses() })
     this.#exchange = new Exchange({
       network,
       identities,
@@ -155,7 +153,7 @@ export class Wiring {
       nowMs: () => clock.nowMs(),
       actions: {
         rejected: (from, reason) => this.#rejected(from.key, reason),
-        ownEpochMet: (epoch) => given.ownEpochMet(epoch),
+        ownEpochMet: (epoch) => this.#ownEpoch.met(epoch),
       },
     })
     this.publisher = new Publisher({
@@ -166,6 +164,7 @@ export class Wiring {
       epoch: given.epoch,
       sealed: (bundle) => this.router.markOwn(bundle),
     })
+    this.#ownEpoch = new OwnEpoch(this.publisher, given)
   }
 
   /** Every call that may change what the table wants to do next goes through here. */
@@ -248,29 +247,12 @@ export class Wiring {
         return encodeAbout({
           agent: options.agent,
           name: options.name,
-          record: this.#ownRecord(),
+          record: this.#ownRecord.bytes(),
           observed: observed === null ? null : addressToBytes(observed),
         })
       },
       checkRecord: (record, identity) => this.#exchange.check(record, identity),
     }
-  }
-
-  /** Signed anew only when the addresses have changed; those are looked at again after OWN_ADDRESSES_MS. */
-  #ownRecord(): Uint8Array | null {
-    const { world, keyPair, network } = this.#given
-    const nowMs = world.clock.nowMs()
-    if (this.#record !== null && nowMs - this.#record.asOfMs < OWN_ADDRESSES_MS) return this.#record.bytes
-    const addresses = this.#given.addresses()
-    const key = addresses.map(formatAddress).join(' ')
-    let bytes: Uint8Array | null = null
-    if (this.#record?.key === key) bytes = this.#record.bytes
-    else if (addresses.length > 0) {
-      const issuedAtMs = Math.max(0, Math.floor(world.clock.unixMs()))
-      bytes = encodeNodeRecord(keyPair, network, issuedAtMs, addresses, primitives)
-    }
-    this.#record = { key, bytes, asOfMs: nowMs }
-    return bytes
   }
 
   #dial(attempt: DialAttempt): void {
@@ -354,7 +336,7 @@ export class Wiring {
 
   #linkClosed(link: Link, error: MeshError, goodbyeCode: number | null): void {
     count(this.closed, error.code)
-    if (goodbyeCode === GoodbyeCode.duplicate) this.#superseded(link)
+    if (goodbyeCode === GoodbyeCode.duplicate) this.#wasSuperseded(link.identity)
     this.#withTable((nowMs) => {
       // A record that does not open may be the work of someone on the path; the others are the neighbour's own.
       if (error.code.startsWith('bad-') && error.code !== 'bad-record')
@@ -372,15 +354,9 @@ export class Wiring {
     if (culprit !== null) this.#withTable((nowMs) => this.table.reject(culprit, error.message, nowMs))
   }
 
-  /** Superseded again and again, and not by a connection of ours: somebody else says that it is us. */
-  #superseded(link: Link): void {
-    const nowMs = this.#given.world.clock.nowMs()
-    const key = link.identity.key
-    this.#supersededMs = this.#supersededMs.filter((entry) => nowMs - entry.atMs < SUPERSEDED_WITHIN_MS)
-    this.#supersededMs.push({ key, atMs: nowMs })
-    if (this.#supersededMs.filter((entry) => entry.key === key).length < SUPERSEDED_MAX) return
-    this.#supersededMs = []
-    const text = `${link.identity.id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
+  #wasSuperseded({ id, key }: Identity): void {
+    if (!this.#superseded.happened(key, this.#given.world.clock.nowMs())) return
+    const text = `${id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
     this.#given.warn('identity-in-use', text)
   }
 

@@ -43,7 +43,7 @@ const TYPES_ALONE: readonly (readonly [from: string, to: string, reason: string]
 const BUILT_IN: readonly (readonly [file: string, name: string, reason: string])[] = [
   ['crypto/native.ts', 'node:crypto', 'the native provider: functions of their arguments, random bytes aside'],
   ['identity/key-file.ts', 'node:path', 'takes a path apart; touches no disk'],
-  ['mesh.ts', 'node:path', 'puts paths together; touches no disk'],
+  ['identity/kept-state.ts', 'node:path', 'puts paths together; touches no disk'],
   ['mesh.ts', 'node:events', 'the event emitter of the public surface'],
 ]
 

@@ -1,0 +1,47 @@
+// This node's own node record, as it stands now: signed anew only when its addresses have changed. docs/protocol.md, "Node
+// records".
+
+import type { Primitives } from '../crypto/primitives.ts'
+import { type Address, formatAddress } from '../identity/address.ts'
+import type { KeyPair } from '../identity/key-pair.ts'
+import type { Network } from '../identity/network.ts'
+import { encodeNodeRecord } from '../identity/node-record.ts'
+import type { Clock } from '../io/world.ts'
+
+/** Asking the machine for its interfaces costs as much as a signature. */
+const ADDRESSES_MS = 5_000
+
+export interface OwnRecordOptions {
+  readonly keyPair: KeyPair
+  readonly network: Network
+  readonly primitives: Primitives
+  readonly clock: Clock
+  /** Addresses under which this node can be reached now. */
+  addresses(): readonly Address[]
+}
+
+export class OwnRecord {
+  readonly #options: OwnRecordOptions
+  #current: { readonly key: string; readonly bytes: Uint8Array | null; readonly asOfMs: number } | null = null
+
+  constructor(options: OwnRecordOptions) {
+    this.#options = options
+  }
+
+  /** The record, or null when this node listens nowhere. At most 5 s behind the machine's addresses. */
+  bytes(): Uint8Array | null {
+    const nowMs = this.#options.clock.nowMs()
+    if (this.#current !== null && nowMs - this.#current.asOfMs < ADDRESSES_MS) return this.#current.bytes
+    const addresses = this.#options.addresses()
+    const key = addresses.map(formatAddress).join(' ')
+    const bytes = this.#current?.key === key ? this.#current.bytes : this.#sign(addresses)
+    this.#current = { key, bytes, asOfMs: nowMs }
+    return bytes
+  }
+
+  #sign(addresses: readonly Address[]): Uint8Array | null {
+    if (addresses.length === 0) return null
+    const { keyPair, network, primitives, clock } = this.#options
+    return encodeNodeRecord(keyPair, network, Math.max(0, Math.floor(clock.unixMs())), addresses, primitives)
+  }
+}

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { OwnRecord } from '../../lib/discovery/own-record.ts'
+import { type Address, parseAddress } from '../../lib/identity/address.ts'
+import { decodeNodeRecord } from '../../lib/identity/node-record.ts'
+import { contextOf } from '../link/ends.ts'
+import { FakeClock } from '../link/fake-clock.ts'
+
+test('the record is signed anew only when the addresses change, and they are looked at every five seconds', () => {
+  const clock = new FakeClock()
+  const { keyPair, network, primitives, identities } = contextOf(1, clock)
+  let addresses: readonly Address[] = []
+  let asked = 0
+  const record = new OwnRecord({
+    keyPair,
+    network,
+    primitives,
+    clock,
+    addresses: () => {
+      asked++
+      return addresses
+    },
+  })
+  assert.equal(record.bytes(), null)
+  addresses = [parseAddress('192.0.2.1:7')]
+  assert.equal(record.bytes(), null)
+  clock.skip(5_000)
+  const first = record.bytes()!
+  assert.deepEqual(decodeNodeRecord(first, network, identities, primitives).addresses, addresses)
+  clock.skip(5_000)
+  assert.equal(record.bytes(), first)
+  addresses = [parseAddress('192.0.2.2:7')]
+  clock.skip(5_000)
+  const second = decodeNodeRecord(record.bytes()!, network, identities, primitives)
+  assert.deepEqual(second.addresses, addresses)
+  assert.ok(second.issuedAtMs > decodeNodeRecord(first, network, identities, primitives).issuedAtMs)
+  assert.equal(asked, 4)
+})
