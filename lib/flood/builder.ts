@@ -12,6 +12,7 @@ import {
   bundleKey,
   SIGNATURE_BYTES,
 } from './bundle.ts'
+import { type BundleBuffer, BundleBuffers } from './bundle-buffers.ts'
 
 // CBOR major types (RFC 8949, section 3.1)
 const UINT = 0
@@ -34,7 +35,9 @@ export interface BuilderOrigin {
 }
 
 export class BundleBuilder {
-  #buffer = NO_BUFFER
+  readonly #buffers = new BundleBuffers()
+  #held: BundleBuffer | null = null
+  #buffer: Buffer = NO_BUFFER
   #expectedBytes = BUFFER_BYTES_MIN
   #end = HEAD_ROOM
   #count = 0
@@ -83,7 +86,10 @@ export class BundleBuilder {
     this.#count++
   }
 
-  /** Closes the bundle with its head and signature, and starts an empty one. At least one message must be in it. */
+  /**
+   * Closes the bundle with its head and signature, and starts an empty one. At least one message must be in it. The caller
+   * holds its `buffer` and releases it.
+   */
   seal(
     origin: BuilderOrigin,
     signing: BundleSigning,
@@ -105,7 +111,9 @@ export class BundleBuilder {
     writeHead(buffer, at, ARRAY, count)
     const sealed = new Uint8Array(buffer.buffer, buffer.byteOffset + start, this.#end - start)
     signing.sign(sealed, origin.signer)
-    // The next bundle is likely as large as this one. This one's buffer now belongs to the queues.
+    // The next bundle is likely as large as this one. This one's buffer belongs to whoever holds the bundle.
+    const held = this.#held!
+    this.#held = null
     this.#expectedBytes = Math.min(this.#end, LARGE_FILL_BYTES_MAX)
     this.#buffer = NO_BUFFER
     this.#end = HEAD_ROOM
@@ -120,6 +128,7 @@ export class BundleBuilder {
       flags,
       timeToLiveS,
       sealed,
+      buffer: held,
       hops: 0,
       ageMs: 0,
       heldSinceMs: nowMs,
@@ -141,8 +150,10 @@ export class BundleBuilder {
     const needed = this.#end + more
     if (needed <= this.#buffer.length) return
     const likely = Math.max(this.#expectedBytes, Math.min(this.#buffer.length * 2, LARGE_FILL_BYTES_MAX))
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, likely))
-    if (this.#count > 0) grown.set(this.#buffer.subarray(HEAD_ROOM, this.#end), HEAD_ROOM)
-    this.#buffer = grown
+    const grown = this.#buffers.take(Math.max(needed, likely))
+    if (this.#count > 0) grown.bytes.set(this.#buffer.subarray(HEAD_ROOM, this.#end), HEAD_ROOM)
+    this.#held?.release()
+    this.#held = grown
+    this.#buffer = grown.bytes
   }
 }

@@ -62,6 +62,7 @@ export class BundleQueue implements FloodLink {
   withdraw(bundleKey: string): void {
     const frame = this.#waiting.get(bundleKey)
     if (frame === undefined || !this.#carrier.withdraw(frame)) return
+    frame.finished()
     this.#waiting.delete(bundleKey)
     this.#counters.bundlesWithdrawn++
   }
@@ -87,6 +88,7 @@ class BundleFrame implements OutgoingFrame {
   readonly #counters: BundleQueueCounters
 
   constructor(bundle: Bundle, offer: QueueOffer, waiting: Map<string, BundleFrame>, counters: BundleQueueCounters) {
+    bundle.buffer?.hold()
     this.body = bundle.sealed
     this.#bundle = bundle
     this.#offer = offer
@@ -103,7 +105,12 @@ class BundleFrame implements OutgoingFrame {
     return prefix
   }
 
+  finished(): void {
+    this.#bundle.buffer?.release()
+  }
+
   dropped(): void {
+    this.finished()
     this.#waiting.delete(this.#bundle.key)
     this.#offer.outcome = 'dropped'
     this.#counters.bundlesDropped++

@@ -20,6 +20,7 @@ import {
   RECORD_PLAIN_BYTES_MAX,
   TOPIC_BYTES_MAX,
 } from '../limits.ts'
+import type { BundleBuffer } from './bundle-buffers.ts'
 import { isTopicText } from './topics.ts'
 
 export const BUNDLE_VERSION = 1
@@ -43,6 +44,8 @@ export interface Bundle {
   readonly timeToLiveS: number
   /** Signature and signed part, as they go on the wire. Shared by every queue; nobody writes to it. */
   readonly sealed: Uint8Array
+  /** Holds `sealed` where that is used again later: see bundle-buffers.ts. Absent for what others sent. */
+  readonly buffer?: BundleBuffer
   /** Links crossed when it came here; 0 for our own. */
   readonly hops: number
   /** How long it had travelled when it came here. */

@@ -204,6 +204,7 @@ export class Publisher {
     this.bundles++
     sealed(bundle)
     this.#publication.offers = links.send(bundle)
+    bundle.buffer?.release()
     this.#publication = new Publication(this.#epoch, this.#sequence)
   }
 

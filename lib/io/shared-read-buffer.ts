@@ -5,8 +5,8 @@
 
 import type { Socket as NetSocket } from 'node:net'
 
-/** What libuv asks for: larger would not be used. */
-const SHARED_BYTES = 65_536
+/** Four of the reads that libuv would do by itself: most records then lie whole in one read. */
+const SHARED_BYTES = 262_144
 const shared = new Uint8Array(SHARED_BYTES)
 
 interface StreamHandle {

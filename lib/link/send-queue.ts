@@ -15,6 +15,8 @@ export interface OutgoingFrame {
   place: QueuePlace | null
   /** The frame's turn has come: returns the bytes of the body that go before `body`. */
   begin(nowMs: number): Uint8Array
+  /** It has begun and all of it has been copied out: the queue does not look at `body` again. */
+  finished?(): void
   /** The link closed before the frame's turn came. */
   dropped(): void
 }
@@ -99,6 +101,8 @@ export class SendQueue {
   #turnBegun = false
   /** Chosen to be the next to begin. */
   #next: QueuePlace | null = null
+  /** Under way: begun, and not all copied out. */
+  #current: OutgoingFrame | null = null
   #head: Uint8Array = EMPTY
   #headAt = 0
   #body: Uint8Array = EMPTY
@@ -244,6 +248,7 @@ export class SendQueue {
     this.#headAt = 0
     this.#body = frame.body
     this.#bodyAt = 0
+    this.#current = frame
   }
 
   #copyCurrent(into: Uint8Array, at: number, end: number): number {
@@ -262,6 +267,8 @@ export class SendQueue {
     if (!this.#midFrame) {
       this.#head = EMPTY
       this.#body = EMPTY
+      this.#current?.finished?.()
+      this.#current = null
       this.#headAt = 0
       this.#bodyAt = 0
     }

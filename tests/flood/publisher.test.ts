@@ -29,6 +29,8 @@ class FakeLinks implements PublisherLinks {
   }
 
   send(bundle: Bundle): readonly Offer[] {
+    // It keeps what it is given, and so holds it.
+    bundle.buffer?.hold()
     this.order.push('send')
     this.sent.push(bundle)
     return this.foresee()
