@@ -196,11 +196,6 @@ export class Link {
     this.#queue.clear()
   }
 
-  /** Asks the other end for addresses of others. */
-  askPeers(): void {
-    this.send('control', plainFrame(FrameType.askPeers, new Uint8Array([0x81, 0x18, PEERS_MAX])))
-  }
-
   /**
    * Says goodbye and closes. What waits is sent before it when the code is `shuttingDown` and time allows (half of
    * GOODBYE_FLUSH_MS); with other codes it is dropped. `closed` follows.

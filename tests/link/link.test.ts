@@ -470,7 +470,7 @@ test('peers are asked for and told', () => {
   const clock = new FakeClock()
   const [here, there] = linkPair(clock)
   there.log.answer = encodeCbor([Uint8Array.of(1, 2)])
-  here.link.askPeers()
+  here.link.send('control', plainFrame(FrameType.askPeers, Uint8Array.of(0x81, 0x18, 32)))
   clock.settle()
   assert.deepEqual(there.log.peersAsked, [32])
   assert.deepEqual(
@@ -541,7 +541,7 @@ test('a link frame never waits behind more than the socket holds', () => {
   socket.isStuck = true
   while (link.offer(bundle(60_000)));
   clock.settle()
-  link.askPeers()
+  link.send('control', plainFrame(FrameType.askPeers, Uint8Array.of(0x81, 0x18, 32)))
   socket.isStuck = false
   socket.letThrough(100)
   clock.settle()
