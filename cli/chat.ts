@@ -4,7 +4,9 @@
 
 import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from 'node:readline'
 import { reasonOf } from '../lib/errors.ts'
-import type { MeshEvents, Message, NeighbourSnapshot } from '../lib/types.ts'
+import { shortId } from '../lib/identity/peer-id.ts'
+import type { MeshEvents, Message, NeighbourSnapshot, NodeSnapshot } from '../lib/types.ts'
+import type { FileReceived } from './files/receiver.ts'
 import { Happenings, nextTry, readable } from './happenings.ts'
 import { type Keys, keysOf } from './keys.ts'
 import type { Mode, Running } from './mode.ts'
@@ -14,6 +16,7 @@ import { printable, printableShort } from './printable.ts'
 const HELP = [
   'type a line and press Enter: everyone on the topic sees it',
   '/peers   who is connected, and whom this node tries to reach',
+  '/nodes   who is in the network',
   '/help    this',
   '/quit    leave (Ctrl-D too)',
   'a line that should begin with / is typed with two: //like this',
@@ -54,10 +57,14 @@ export class Chat implements Mode {
     this.#prompt()
   }
 
-  message(message: Message): void {
+  message(message: Message): Promise<void> | undefined {
     const elsewhere = message.topic === this.#running.settings.topic ? '' : ` [${message.topic}]`
     const text = printableShort(message.text(), SHOWN_UNITS_MAX)
     this.show(`<${this.#people.label(message.from)}>${printable(elsewhere)} ${text}`)
+    message.ack()
+    // A long history comes as fast as it is shown.
+    const isMuch = this.#running.readsStore && this.#lines.length >= LINES_PER_TURN_MAX / 2
+    return isMuch ? new Promise((resolve) => setImmediate(resolve)) : undefined
   }
 
   listening(...[event]: MeshEvents['listening']): void {
@@ -74,6 +81,26 @@ export class Chat implements Mode {
 
   dialFailed(...[event]: MeshEvents['dialFailed']): void {
     this.#happenings.dialFailed(event)
+  }
+
+  nodeUp(...[event]: MeshEvents['nodeUp']): void {
+    this.#happenings.nodeUp(event)
+  }
+
+  nodeDown(...[event]: MeshEvents['nodeDown']): void {
+    this.#happenings.nodeDown(event)
+  }
+
+  gap(...[event]: MeshEvents['gap']): void {
+    this.#happenings.gap(event)
+  }
+
+  httpListening(url: string): void {
+    this.#happenings.httpListening(url)
+  }
+
+  fileReceived(file: FileReceived): void {
+    this.#happenings.fileReceived(file)
   }
 
   warning(_code: string, text: string): void {
@@ -153,6 +180,9 @@ export class Chat implements Mode {
       case '/peers':
         this.#showPeers()
         break
+      case '/nodes':
+        this.#showNodes()
+        break
       case '/help':
         for (const line of HELP) this.show(`* ${line}`)
         break
@@ -160,7 +190,7 @@ export class Chat implements Mode {
         this.#running.stop()
         break
       default:
-        this.show(`* unknown command ${printable(command)}; known are /peers, /help and /quit`)
+        this.show(`* unknown command ${printable(command)}; known are /peers, /nodes, /help and /quit`)
     }
   }
 
@@ -174,6 +204,14 @@ export class Chat implements Mode {
     }
   }
 
+  #showNodes(): void {
+    const nodes = this.#running.mesh.nodes()
+    const up = nodes.filter((node) => node.up)
+    this.show(`* ${up.length} in the network${up.length === 0 ? '' : ':'}`)
+    for (const node of up) this.show(`*   ${describeNode(node)}`)
+    for (const node of nodes) if (!node.up) this.show(`*   ${describeNode(node)}`)
+  }
+
   #describeOpen({ peer, address, direction, roundTripMs }: NeighbourSnapshot): string {
     const how = direction === 'in' ? 'from' : 'at'
     const pace = roundTripMs === null ? '' : `, ${roundTripMs.toFixed(1)} ms`
@@ -184,4 +222,12 @@ export class Chat implements Mode {
     const why = lastError === null ? '' : `: ${lastError}`
     return printable(`${readable(address)} ${state}${why}${nextTry(retryInMs)}`)
   }
+}
+
+function describeNode({ peer, name, hops, up, lastHeardMs }: NodeSnapshot): string {
+  const who = name === '' ? shortId(peer) : `${name} (${shortId(peer)})`
+  const heardS = Math.round(lastHeardMs / 1000)
+  if (!up) return printable(`${who} gone, last heard ${heardS} s ago`)
+  if (hops === 0) return printable(`${who}, this node`)
+  return printable(`${who}, ${hops === null ? 'way unknown' : hops === 1 ? 'a neighbour' : `${hops} links away`}`)
 }

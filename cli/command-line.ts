@@ -2,34 +2,21 @@
 // here with what was probably meant. What the values mean is for settings.ts.
 
 import yargs from 'yargs'
+import { COMMANDS } from './commands.ts'
 import { UsageError } from './failures.ts'
 import { CONFIG_FLAG, type Command, environmentNameOf, FLAGS, type Flag } from './flags.ts'
 import type { GivenFlags } from './sources.ts'
 
 export type ParsedLine =
-  | { readonly kind: 'run'; readonly command: Command; readonly given: GivenFlags }
+  | {
+      readonly kind: 'run'
+      readonly command: Command
+      readonly given: GivenFlags
+      /** What stands behind the command and is no flag: as many as the command takes. */
+      readonly words: readonly string[]
+    }
   | { readonly kind: 'show'; readonly text: string }
 
-const COMMANDS: Readonly<
-  Record<Command, { readonly meaning: string; readonly examples: readonly [string, string][] }>
-> = {
-  run: {
-    meaning: 'Run a node in the foreground',
-    examples: [
-      ['$0', 'a chat with every node on the local network'],
-      ['$0 --seed 192.0.2.7 --name alice', 'the same, through a node elsewhere'],
-      ['tail -F log | $0 --topic logs --quiet', 'each line is a message; what others say is printed'],
-      ['$0 --json --listen :0 --ephemeral', 'for programs: events as JSON, a free port, nothing kept'],
-    ],
-  },
-  id: {
-    meaning: "Show this node's peer id and how to reach it",
-    examples: [
-      ['$0 id', 'the id, and an address a line'],
-      ['$0 id --json --data-dir /var/lib/meshd', 'the same for programs'],
-    ],
-  },
-}
 const WIDTH_MAX = 110
 const SHOWING = ['help', 'version']
 
@@ -53,16 +40,22 @@ export async function parseLine(args: readonly string[], version: string, column
       // A complaint of yargs's own comes with its text; an error without one was thrown by this program's code.
       throw message ? new UsageError(`${sentence(message)}; see meshd --help`, { cause: error }) : error
     })
-    .command(['run', '$0'], COMMANDS.run.meaning, (builder) => describe(builder, 'run'))
-    .command('id', COMMANDS.id.meaning, (builder) => describe(builder, 'id'))
     .help('help', 'show this')
     .version('version', 'show the version', version)
-  const parsed: Record<string, unknown> = await parser.parse(args.map(plainBoolean), {}, (_error, _argv, output) => {
+  for (const command of Object.keys(COMMANDS) as Command[]) {
+    const { words, meaning } = COMMANDS[command]
+    const names = command === 'run' ? ['run', '$0'] : command
+    parser.command(names, words === '' ? meaning : `${words}: ${meaning}`, (builder) => describe(builder, command))
+  }
+  const parsed: Record<string, unknown> = await parser.parse(flagsPlain(args), {}, (_error, _argv, output) => {
     shown = output
   })
   if (shown !== '') return { kind: 'show', text: shown }
-  const command = commandOf(parsed)
-  return { kind: 'run', command, given: givenFlags(parsed, command) }
+  const [first = 'run', ...words] = wordsIn(parsed)
+  const command = commandOf(first)
+  const given = givenFlags(parsed, command)
+  checkWords(command, words)
+  return { kind: 'run', command, given, words }
 }
 
 type Builder = ReturnType<typeof yargs>
@@ -76,11 +69,13 @@ function describe(builder: Builder, command: Command): Builder {
       describe: `${flag.value === undefined ? '' : `${flag.value}: `}${flag.meaning} (default: ${flag.default})`,
     })
   }
-  for (const [line, meaning] of COMMANDS[command].examples) builder.example(line, meaning)
+  const { words, meaning, examples } = COMMANDS[command]
+  if (words !== '') builder.usage(`$0 ${command} ${words} [flags]\n\n${meaning}`)
+  for (const [line, what] of examples) builder.example(line, what)
   const environment = environmentNameOf(FLAGS[0]!)
   return builder.epilogue(
-    `Each flag can also stand in the environment (${environment}, …; many values parted by commas) and in the file of --config. ` +
-      'Exit codes: 0 done, 1 failed, 2 wrong usage. More in docs/cli.md.',
+    `Settings can also stand in the environment (${environment}, …; many values parted by commas) and in the file of --config. ` +
+      'Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node is running, 4 timed out. More in docs/cli.md.',
   )
 }
 
@@ -88,19 +83,31 @@ function flagsOf(command: Command): Flag[] {
   return [...FLAGS, CONFIG_FLAG].filter(({ commands }) => commands.includes(command))
 }
 
-function commandOf(parsed: Record<string, unknown>): Command {
-  const words = [...(parsed._ as string[]), ...((parsed['--'] as string[] | undefined) ?? [])].map(String)
-  const [first = 'run', second] = words
+function wordsIn(parsed: Record<string, unknown>): string[] {
+  return [...(parsed._ as string[]), ...((parsed['--'] as string[] | undefined) ?? [])].map(String)
+}
+
+function commandOf(word: string): Command {
+  if (isCommand(word)) return word
   const known = Object.keys(COMMANDS)
-  if (!isCommand(first)) {
-    throw new UsageError(
-      `unknown command ${JSON.stringify(first)}; ${meant(first, known, '') ?? `known are ${known.join(', ')}`}`,
-    )
-  }
-  if (second === undefined) return first
   throw new UsageError(
-    `meshd ${first} takes no ${JSON.stringify(second)}; flags begin with two dashes, see meshd ${first} --help`,
+    `unknown command ${JSON.stringify(word)}; ${meant(word, known, '') ?? `known are ${known.join(', ')}`}`,
   )
+}
+
+function checkWords(command: Command, words: readonly string[]): void {
+  const takes = COMMANDS[command].words.split(' ').filter((word) => word !== '')
+  const missing = takes.slice(words.length).filter((word) => !word.startsWith('['))
+  if (missing.length > 0) {
+    throw new UsageError(`meshd ${command} needs ${missing.join(' and ')}: meshd ${command} ${takes.join(' ')}`)
+  }
+  if (words.length <= takes.length) return
+  const extra = JSON.stringify(words[takes.length])
+  const should =
+    takes.length === 0
+      ? 'flags begin with two dashes'
+      : `it is meshd ${command} ${takes.join(' ')}, and what holds spaces stands in quotes`
+  throw new UsageError(`meshd ${command} takes no ${extra}; ${should}, see meshd ${command} --help`)
 }
 
 function isCommand(text: string): text is Command {
@@ -128,6 +135,11 @@ function unknownFlag(name: string, flags: readonly Flag[], command: Command): Us
   const wrong = elsewhere ? `meshd ${command} has no flag --${name}` : `unknown flag ${dashes}${name}`
   const names = [...flags.map((flag) => flag.name), ...SHOWING]
   return new UsageError(`${wrong}; ${meant(name, names, '--') ?? `meshd ${command} --help lists them`}`)
+}
+
+function flagsPlain(args: readonly string[]): string[] {
+  const end = args.indexOf('--')
+  return end === -1 ? args.map(plainBoolean) : [...args.slice(0, end).map(plainBoolean), ...args.slice(end)]
 }
 
 /** yargs takes `--mdns=1`, and anything but `true`, for false: here the value is 1, 0, true, false, or refused. */

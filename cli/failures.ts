@@ -34,9 +34,12 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : 'failed'
 }
 
+const EXIT_OF_CODE: Readonly<Record<string, number>> = { 'not-running': EXIT.notRunning, 'timed-out': EXIT.timedOut }
+
 /** The exit code that belongs to what was thrown. */
 export function exitCodeOf(error: unknown): number {
-  return error instanceof UsageError ? EXIT.wrongUsage : EXIT.failed
+  if (error instanceof UsageError) return EXIT.wrongUsage
+  return EXIT_OF_CODE[codeOf(error)] ?? EXIT.failed
 }
 
 /** The line for standard error, with its newline: for people, or with `json` for programs. */

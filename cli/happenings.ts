@@ -2,6 +2,7 @@
 
 import { hostPort, parseAddress } from '../lib/identity/address.ts'
 import type { MeshEvents } from '../lib/types.ts'
+import type { FileReceived } from './files/receiver.ts'
 import type { Notices } from './notices.ts'
 import type { People } from './people.ts'
 
@@ -55,6 +56,28 @@ export class Happenings {
     if (this.#failures.size >= FAILURES_MAX) this.#failures.clear()
     this.#failures.set(address, reason)
     this.#notices.info(text)
+  }
+
+  nodeUp({ peer, name }: MeshEvents['nodeUp'][0]): void {
+    this.#people.learn(peer, name)
+    this.#notices.debug(`in the network: ${this.#people.full(peer)}`)
+  }
+
+  nodeDown({ peer, reason }: MeshEvents['nodeDown'][0]): void {
+    this.#notices.debug(`no longer in the network: ${this.#people.full(peer)}: ${reason}`)
+  }
+
+  httpListening(url: string): void {
+    this.#notices.info(`HTTP at ${url}healthz and ${url}metrics`)
+  }
+
+  fileReceived({ peer, name, path, bytes }: FileReceived): void {
+    this.#notices.info(`received ${name} from ${this.#people.full(peer)}, ${bytes} bytes: ${path}`)
+  }
+
+  gap({ from, first, last }: MeshEvents['gap'][0]): void {
+    const which = first === last ? `message ${first}` : `messages ${first} to ${last}`
+    this.#notices.warn(`passed over ${which} of ${this.#people.full(from)}: not here in time`)
   }
 }
 

@@ -1,15 +1,28 @@
 // Reads one line of standard input under --json: an instruction, or text to publish. docs/cli.md, "Instructions". Pure.
 
 import { textOf } from '../lib/bytes.ts'
+import { TIME_TO_LIVE_S_MAX } from '../lib/limits.ts'
 
 export type Instruction =
   /** Not an instruction: the line itself is to be published on `--topic`. */
   | { readonly kind: 'text' }
-  | { readonly kind: 'publish'; readonly topic: string; readonly data: Uint8Array | string }
+  | ({ readonly kind: 'publish' } & Publication)
   /** Meant as an instruction and wrong; `text` says how, and what would be right. */
   | { readonly kind: 'malformed'; readonly text: string }
 
-const SHOULD = 'it must be {"publish":{"topic":"…","data":"…"}}, or "data64" with base64 in place of "data"'
+export interface Payload {
+  readonly data: Uint8Array | string
+}
+
+export interface Publication extends Payload {
+  readonly topic: string
+  /** Of these, what was given. */
+  readonly options: { readonly retain?: boolean; readonly timeToLiveS?: number }
+}
+
+const SHOULD =
+  'it must be {"publish":{"topic":"…","data":"…"}}, with "data64" (base64) in place of "data", "retain" and "ttl" if wanted'
+const KNOWN = ['topic', 'data', 'data64', 'retain', 'ttl']
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 const OPENING_BRACE = 0x7b
 
@@ -24,18 +37,34 @@ export function parseInstruction(line: Uint8Array): Instruction {
   if (other !== undefined) return malformed(`${JSON.stringify(other)} is unknown beside "publish"`)
   const publish = object.publish
   if (!isObject(publish)) return malformed('"publish" is not an object')
-  const unknown = Object.keys(publish).find((name) => !['topic', 'data', 'data64'].includes(name))
+  const unknown = Object.keys(publish).find((name) => !KNOWN.includes(name))
   if (unknown !== undefined) return malformed(`${JSON.stringify(unknown)} is unknown in "publish"`)
-  const { topic, data, data64 } = publish
-  if (typeof topic !== 'string') return malformed('"topic" is not text')
-  if ((data === undefined) === (data64 === undefined)) return malformed('it has not exactly one of "data" and "data64"')
+  const publication = publicationOf(publish)
+  return typeof publication === 'string' ? malformed(publication) : { kind: 'publish', ...publication }
+}
+
+/** What is to be published, from an object with `topic`, `data` or `data64`, `retain` and `ttl`; or what is wrong with it. */
+export function publicationOf(publish: Readonly<Record<string, unknown>>): Publication | string {
+  const { topic, retain, ttl } = publish
+  if (retain !== undefined && typeof retain !== 'boolean') return '"retain" is neither true nor false'
+  if (ttl !== undefined && !isTimeToLive(ttl)) {
+    return `"ttl" is not a whole number of seconds from 1 to ${TIME_TO_LIVE_S_MAX}`
+  }
+  const options = { ...(retain === undefined ? {} : { retain }), ...(ttl === undefined ? {} : { timeToLiveS: ttl }) }
+  if (typeof topic !== 'string') return '"topic" is not text'
+  const payload = payloadOf(publish)
+  return typeof payload === 'string' ? payload : { topic, data: payload.data, options }
+}
+
+/** The payload of an object with either `data` or `data64`; or what is wrong with it. */
+export function payloadOf({ data, data64 }: Readonly<Record<string, unknown>>): Payload | string {
+  if ((data === undefined) === (data64 === undefined)) return 'it has not exactly one of "data" and "data64"'
   if (data !== undefined) {
     // A lone surrogate has no UTF-8: it would arrive as another character.
-    if (typeof data !== 'string' || !data.isWellFormed()) return malformed('"data" is not valid text')
-    return { kind: 'publish', topic, data }
+    return typeof data === 'string' && data.isWellFormed() ? { data } : '"data" is not valid text'
   }
-  if (typeof data64 !== 'string' || !BASE64.test(data64)) return malformed('"data64" is not base64')
-  return { kind: 'publish', topic, data: Buffer.from(data64, 'base64') }
+  if (typeof data64 !== 'string' || !BASE64.test(data64)) return '"data64" is not base64'
+  return { data: Buffer.from(data64, 'base64') }
 }
 
 function objectOf(line: Uint8Array): Record<string, unknown> | null {
@@ -50,6 +79,10 @@ function objectOf(line: Uint8Array): Record<string, unknown> | null {
   } catch {
     return null
   }
+}
+
+function isTimeToLive(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= TIME_TO_LIVE_S_MAX
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -6,6 +6,7 @@ import { MeshError, reasonOf } from '../lib/errors.ts'
 import { PAYLOAD_BYTES_MAX } from '../lib/limits.ts'
 import type { MeshEvents, Message } from '../lib/types.ts'
 import { codeOf } from './failures.ts'
+import type { FileReceived } from './files/receiver.ts'
 import type { LineInput } from './input.ts'
 import { parseInstruction } from './instructions.ts'
 import type { InputLine } from './lines.ts'
@@ -30,10 +31,12 @@ export class JsonEvents implements Mode {
     this.#read()
   }
 
-  message({ topic, from, id, sequence, hops, data }: Message): void {
-    const text = textOf(data)
-    const payload = text === null ? { data64: base64(data) } : { data: text }
-    this.#running.output.offer(Buffer.from(jsonLine({ event: 'message', topic, from, id, sequence, hops, ...payload })))
+  message(message: Message): Promise<void> | undefined {
+    const { output, readsStore } = this.#running
+    const line = Buffer.from(jsonLine(messageEvent(message)))
+    if (readsStore) return output.deliver([line], () => message.ack())
+    output.offer(line)
+    return undefined
   }
 
   listening(...[{ id, addresses }]: MeshEvents['listening']): void {
@@ -52,9 +55,28 @@ export class JsonEvents implements Mode {
     this.#print({ event: 'dial-failed', address, reason, code, retryInMs })
   }
 
+  nodeUp(...[{ peer, name }]: MeshEvents['nodeUp']): void {
+    this.#happened({ event: 'node-up', peer, name })
+  }
+
+  nodeDown(...[{ peer, name, reason }]: MeshEvents['nodeDown']): void {
+    this.#happened({ event: 'node-down', peer, name, reason })
+  }
+
+  gap(...[{ pattern, from, epoch, first, last }]: MeshEvents['gap']): void {
+    this.#happened({ event: 'gap', pattern, from, epoch, first, last })
+  }
+
+  httpListening(url: string): void {
+    this.#print({ event: 'http-listening', url })
+  }
+
+  fileReceived({ peer, name, path, bytes, sha256 }: FileReceived): void {
+    this.#happened({ event: 'file-received', peer, name, path, bytes, sha256 })
+  }
+
   warning(code: string, text: string): void {
-    // Not printed at any price: bad lines can come in faster than a slow reader takes what is said about them.
-    this.#running.output.offer(Buffer.from(jsonLine({ event: 'warning', code, text })))
+    this.#happened({ event: 'warning', code, text })
   }
 
   end(): void {}
@@ -63,12 +85,17 @@ export class JsonEvents implements Mode {
     this.#print({ event: 'stopped' })
   }
 
+  /** Not printed at any price: others, and bad lines, can cause more of these than a slow reader takes. */
+  #happened(event: object): void {
+    this.#running.output.offer(Buffer.from(jsonLine(event)))
+  }
+
   #print(event: object): void {
     this.#running.output.print(jsonLine(event))
   }
 
   async #read(): Promise<void> {
-    const { stopping, failed } = this.#running
+    const { stopping, failed, inputEnded } = this.#running
     try {
       for (let lines = await this.#input.batch(); lines !== null; lines = await this.#input.batch()) {
         for (const line of lines) {
@@ -81,6 +108,7 @@ export class JsonEvents implements Mode {
       this.warning('input-failed', `standard input failed: ${reasonOf(error)}; nothing more is read`)
       failed()
     }
+    await inputEnded()
   }
 
   async #obey(line: InputLine): Promise<void> {
@@ -89,13 +117,25 @@ export class JsonEvents implements Mode {
       if (line.kind === 'too-long') throw new MeshError('too-large', 'it is too long for any message')
       const instruction = parseInstruction(line.bytes)
       if (instruction.kind === 'malformed') this.warning('bad-instruction', `line ${line.number}: ${instruction.text}`)
-      else if (instruction.kind === 'publish') await say(instruction.topic, instruction.data)
+      else if (instruction.kind === 'publish') await say(instruction.topic, instruction.data, instruction.options)
       else await say(settings.topic, line.bytes)
     } catch (error) {
       this.warning(codeOf(error), `line ${line.number} was not published: ${reasonOf(error)}`)
       failed()
     }
   }
+}
+
+/** The event that tells a message. */
+export function messageEvent(message: Message): object {
+  const { topic, from, id, sequence, hops, replayed, retained, data } = message
+  return { event: 'message', topic, from, id, sequence, hops, replayed, retained, ...payloadFields(data) }
+}
+
+/** A payload inside JSON: `data` where it is UTF-8 text, else `data64`. */
+export function payloadFields(data: Uint8Array): { data: string } | { data64: string } {
+  const text = textOf(data)
+  return text === null ? { data64: base64(data) } : { data: text }
 }
 
 /** One line with its newline, without anything in it that is more than a character to a terminal. */

@@ -14,7 +14,7 @@ export async function main(args: readonly string[], version: string): Promise<vo
   // `meshd --help | head -1`: a reader that has seen enough is no failure. `run` listens too, and stops.
   process.stdout.on('error', () => undefined)
   try {
-    code = await perform(await parseLine(args, version, process.stdout.columns), version)
+    code = await obey(await parseLine(args, version, process.stdout.columns), version)
   } catch (error) {
     code = exitCodeOf(error)
     process.stderr.write(failureLine(error, wantsJson(args)))
@@ -23,24 +23,30 @@ export async function main(args: readonly string[], version: string): Promise<vo
   process.stdout.write('', () => process.exit(code))
 }
 
-async function perform(line: ParsedLine, version: string): Promise<number> {
+async function obey(line: ParsedLine, version: string): Promise<number> {
   if (line.kind === 'show') {
     process.stdout.write(`${line.text}\n`)
     return EXIT.done
   }
-  const { settingsOf } = await import('./settings.ts')
-  const settings = settingsOf(line.given, machine())
   switch (line.command) {
     case 'run': {
+      const { settingsOf } = await import('./settings.ts')
+      const settings = settingsOf(line.given, machine())
       const [{ run }, { Mesh }] = await Promise.all([import('./run.ts'), import('../lib/index.ts')])
-      return run(
-        settings,
-        host((options) => new Mesh(options), version),
-      )
+      return run(settings, { ...host(version), makeMesh: (options) => new Mesh(options) })
     }
     case 'id': {
+      const { settingsOf } = await import('./settings.ts')
+      const settings = settingsOf(line.given, machine())
       const [{ id }, { nodeWorld }] = await Promise.all([import('./id.ts'), import('../lib/io/node.ts')])
       return id(settings, nodeWorld(), (text) => process.stdout.write(text))
+    }
+    default: {
+      const [{ clientSettingsOf }, { perform }] = await Promise.all([
+        import('./client/settings.ts'),
+        import('./client/perform.ts'),
+      ])
+      return perform(line.command, clientSettingsOf(line.given, machine()), line.words, host(version))
     }
   }
 }
@@ -55,7 +61,7 @@ function machine(): Machine {
   }
 }
 
-function host(makeMesh: Host['makeMesh'], version: string): Host {
+function host(version: string): Omit<Host, 'makeMesh'> {
   return {
     stdin: process.stdin,
     stdout: process.stdout,
@@ -64,7 +70,6 @@ function host(makeMesh: Host['makeMesh'], version: string): Host {
     platform: process.platform,
     agent: `meshd/${version}`,
     nowMs: () => performance.now(),
-    makeMesh,
     exit: (code) => process.exit(code),
   }
 }

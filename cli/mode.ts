@@ -2,21 +2,18 @@
 
 import type { Readable, Writable } from 'node:stream'
 import type { MeshOptions } from '../lib/options.ts'
-import type { MeshEvents, Message, NeighbourSnapshot, Receipt, Subscription } from '../lib/types.ts'
+import type { MeshEvents, Message, PublishOptions } from '../lib/types.ts'
+import type { ApiNode } from './api/node.ts'
+import type { FileReceived } from './files/receiver.ts'
 import type { Notices } from './notices.ts'
 import type { Output } from './output.ts'
 import type { Settings } from './settings.ts'
 
 /** What the program uses of a `Mesh`; tests hand in one without a network. */
-export interface MeshNode {
-  readonly id: string
-  readonly addresses: readonly string[]
+export interface MeshNode extends ApiNode {
   start(): Promise<void>
   stop(): Promise<void>
-  subscribe(pattern: string, handler: (message: Message) => void): Subscription
-  publish(topic: string, data: string | Uint8Array, options?: { signal?: AbortSignal }): Promise<Receipt>
-  neighbours(): readonly NeighbourSnapshot[]
-  on<K extends keyof MeshEvents>(event: K, listener: (...args: MeshEvents[K]) => void): unknown
+  sniff(prefix: string, handler: (socket: unknown) => void): () => void
 }
 
 /** A terminal or pipe as the process has it. */
@@ -49,11 +46,18 @@ export interface Running {
   readonly notices: Notices
   /** Aborted when the node is to stop; nothing is read or published after that. */
   readonly stopping: AbortSignal
+  /** Messages come out of the store: none may be left out, and each is acknowledged when it has been printed. */
+  readonly readsStore: boolean
   /**
    * Publishes. Resolves when the node has taken it, which may be later when the neighbours are slow, with whether it was
    * taken: false only when the node stops. Rejects with MeshError (`bad-topic`, `too-large`, …).
    */
-  say(topic: string, data: Uint8Array | string): Promise<boolean>
+  say(topic: string, data: Uint8Array | string, options?: PublishOptions): Promise<boolean>
+  /**
+   * Everything of standard input was said: with `--exit-after-input`, waits until all of it is confirmed, and stops the
+   * node.
+   */
+  inputEnded(): Promise<void>
   /** Stops the node in an orderly way. */
   stop(): void
   /** Ctrl-C in a terminal that is read key by key: as the signal, a second one included. */
@@ -66,11 +70,19 @@ export interface Running {
 export interface Mode {
   /** The node has started: standard input may be read. */
   begin(): void
-  message(message: Message): void
+  /** The promise, where there is one: when the next one should come, for what can be held back. */
+  message(message: Message): Promise<void> | undefined
   listening(...event: MeshEvents['listening']): void
   neighbourUp(...event: MeshEvents['neighbourUp']): void
   neighbourDown(...event: MeshEvents['neighbourDown']): void
   dialFailed(...event: MeshEvents['dialFailed']): void
+  nodeUp(...event: MeshEvents['nodeUp']): void
+  nodeDown(...event: MeshEvents['nodeDown']): void
+  gap(...event: MeshEvents['gap']): void
+  /** HTTP is served under this URL. */
+  httpListening(url: string): void
+  /** Another node sent a file, and it is whole and safe. The name was checked; it is what the sender chose. */
+  fileReceived(file: FileReceived): void
   /** From the node, or from the program itself. `text` may hold remote text. */
   warning(code: string, text: string): void
   /** Nothing will be read any more: gives the terminal back. May be called twice. */

@@ -9,6 +9,8 @@ export const WAITING_CHUNKS_MAX = 65_536
 /** From here on what waits leaves at once and not at the end of the turn, so that one turn cannot fill the queue alone. */
 const WRITE_BYTES = 262_144
 const WRITE_CHUNKS = 8_192
+/** Who can be held back is, when more than this has not left. */
+export const HELD_BACK_BYTES = 1_048_576
 
 export interface OutputEvents {
   /** The reader has caught up after `count` lines did not fit. */
@@ -29,6 +31,11 @@ export class Output {
   #full = false
   #broken = false
   #flushed: (() => void)[] = []
+  /** To be called when what was put in since the last write has left. */
+  #left: (() => void)[] = []
+  /** Bytes that were put in and have not left. */
+  #unsentBytes = 0
+  #heldBack: (() => void)[] = []
 
   constructor(stream: Writable, events: OutputEvents, waitingBytesMax: number = WAITING_BYTES_MAX) {
     this.#stream = stream
@@ -53,6 +60,20 @@ export class Output {
     else this.#queue(parts, bytes)
   }
 
+  /**
+   * Prints the parts in any case; `left` is called when they have left this process, or never. The promise, where there is
+   * one, resolves when more should be put in.
+   */
+  deliver(parts: readonly Uint8Array[], left: () => void): Promise<void> | undefined {
+    if (this.#broken) return undefined
+    let bytes = 0
+    for (const part of parts) bytes += part.length
+    this.#left.push(left)
+    this.#queue(parts, bytes)
+    if (this.#unsentBytes < HELD_BACK_BYTES) return undefined
+    return new Promise((resolve) => this.#heldBack.push(resolve))
+  }
+
   /** Prints this even when messages no longer fit: for the program's own few lines, which have as much room again. */
   print(text: string): void {
     const bytes = Buffer.from(text)
@@ -73,6 +94,7 @@ export class Output {
     if (this.#broken) return
     this.#chunks.push(...parts)
     this.#bytes += bytes
+    this.#unsentBytes += bytes
     if (this.#bytes >= WRITE_BYTES || this.#chunks.length >= WRITE_CHUNKS) this.#write()
     else if (!this.#scheduled && !this.#full) {
       this.#scheduled = true
@@ -86,9 +108,20 @@ export class Output {
   #write(): void {
     if (this.#full || this.#broken || this.#chunks.length === 0) return
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#bytes)
+    const left = this.#left
     this.#chunks = []
     this.#bytes = 0
-    this.#full = !this.#stream.write(bytes, () => this.#tellFlushed())
+    this.#left = []
+    this.#full = !this.#stream.write(bytes, (error) => {
+      this.#unsentBytes -= bytes.length
+      if (!error) for (const tell of left) tell()
+      if (this.#unsentBytes < HELD_BACK_BYTES) this.#letGo()
+      this.#tellFlushed()
+    })
+  }
+
+  #letGo(): void {
+    for (const resolve of this.#heldBack.splice(0)) resolve()
   }
 
   #tellOverflow(): void {
@@ -99,7 +132,8 @@ export class Output {
   }
 
   #tellFlushed(): void {
-    if (!this.#broken && (this.#chunks.length > 0 || this.#stream.writableLength > 0)) return
+    // The stream may be empty before it has said so: those who wait for what left hear of it first.
+    if (!this.#broken && (this.#unsentBytes > 0 || this.#stream.writableLength > 0)) return
     for (const resolve of this.#flushed.splice(0)) resolve()
   }
 
@@ -108,6 +142,8 @@ export class Output {
     this.#broken = true
     this.#chunks = []
     this.#bytes = 0
+    this.#left = []
+    this.#letGo()
     this.#tellFlushed()
     this.#events.broken(error)
   }

@@ -4,6 +4,7 @@
 import { MeshError, reasonOf } from '../lib/errors.ts'
 import { PAYLOAD_BYTES_MAX } from '../lib/limits.ts'
 import type { MeshEvents, Message } from '../lib/types.ts'
+import type { FileReceived } from './files/receiver.ts'
 import { Happenings } from './happenings.ts'
 import type { LineInput } from './input.ts'
 import type { InputLine } from './lines.ts'
@@ -28,10 +29,13 @@ export class Pipe implements Mode {
     this.#read()
   }
 
-  message(message: Message): void {
+  message(message: Message): Promise<void> | undefined {
+    const { host, output, readsStore } = this.#running
     // Into a pipe the payload goes as it is; a terminal must not obey what others send.
-    const safe = this.#running.host.stdout.isTTY === true
-    this.#running.output.offer(safe ? Buffer.from(printable(message.text())) : message.data, NEWLINE)
+    const line = host.stdout.isTTY === true ? Buffer.from(printable(message.text())) : message.data
+    if (readsStore) return output.deliver([line, NEWLINE], () => message.ack())
+    output.offer(line, NEWLINE)
+    return undefined
   }
 
   listening(...[event]: MeshEvents['listening']): void {
@@ -50,6 +54,26 @@ export class Pipe implements Mode {
     this.#happenings.dialFailed(event)
   }
 
+  nodeUp(...[event]: MeshEvents['nodeUp']): void {
+    this.#happenings.nodeUp(event)
+  }
+
+  nodeDown(...[event]: MeshEvents['nodeDown']): void {
+    this.#happenings.nodeDown(event)
+  }
+
+  gap(...[event]: MeshEvents['gap']): void {
+    this.#happenings.gap(event)
+  }
+
+  httpListening(url: string): void {
+    this.#happenings.httpListening(url)
+  }
+
+  fileReceived(file: FileReceived): void {
+    this.#happenings.fileReceived(file)
+  }
+
   warning(_code: string, text: string): void {
     this.#running.notices.warn(text)
   }
@@ -61,7 +85,7 @@ export class Pipe implements Mode {
   }
 
   async #read(): Promise<void> {
-    const { stopping, notices } = this.#running
+    const { stopping, notices, settings, inputEnded } = this.#running
     try {
       for (let lines = await this.#input.batch(); lines !== null; lines = await this.#input.batch()) {
         for (const line of lines) {
@@ -69,12 +93,14 @@ export class Pipe implements Mode {
           await this.#publish(line)
         }
       }
-      notices.info('end of input; the node stays until it is told to stop')
+      if (settings.exitAfterInput) notices.info('end of input; waiting until every message is confirmed')
+      else notices.info('end of input; the node stays until it is told to stop')
     } catch (error) {
       if (stopping.aborted) return
       notices.error(`standard input failed: ${reasonOf(error)}; nothing more is read`)
       this.#running.failed()
     }
+    await inputEnded()
   }
 
   async #publish(line: InputLine): Promise<void> {

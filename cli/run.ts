@@ -2,19 +2,23 @@
 // pipe.ts, json-events.ts), wires the node's events to it, and stops both in order. It interprets nothing itself.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { TopicPattern } from '../lib/flood/topics.ts'
+import { reasonOf } from '../lib/errors.ts'
 import { PAYLOAD_BYTES_MAX } from '../lib/limits.ts'
 import type { MeshOptions } from '../lib/options.ts'
-import type { Subscription } from '../lib/types.ts'
+import { LocalApi } from './api/local-api.ts'
+import { apiPlaceOf } from './api/place.ts'
 import { Chat } from './chat.ts'
+import { Confirming } from './confirming.ts'
 import { codeOf, EXIT, Failure, failureLine, UsageError } from './failures.ts'
 import { LineInput } from './input.ts'
 import { JSON_LINE_BYTES_MAX, JsonEvents } from './json-events.ts'
+import { listen, readsStore } from './listening.ts'
 import type { Host, MeshNode, Mode, Running } from './mode.ts'
 import { readNetworkKeyFile, readNetworkKeyLine } from './network-key.ts'
 import { Notices } from './notices.ts'
 import { Output } from './output.ts'
 import { Pipe } from './pipe.ts'
+import { Services } from './services.ts'
 import type { Settings } from './settings.ts'
 import { STOP_DEADLINE_MS, StopSignals } from './signals.ts'
 import { Speaker } from './speaker.ts'
@@ -71,10 +75,15 @@ interface Parts {
 
 async function runNode({ settings, host, input, stopping, stopped, signals, mesh }: Parts): Promise<number> {
   let exitCode: number = EXIT.done
+  /** Standard input was read to its end, and there was time enough to confirm it. */
+  let isAllSaid = false
   const failed = (): void => {
     exitCode = EXIT.failed
   }
   const isChat = !settings.json && host.stdin.isTTY === true && host.stdout.isTTY === true
+  if (isChat && settings.exitAfterInput) {
+    throw new UsageError('--exit-after-input is for input through a pipe or a file; a chat ends with /quit')
+  }
   const notices = new Notices({
     level: settings.logLevel,
     nowMs: host.nowMs,
@@ -95,7 +104,13 @@ async function runNode({ settings, host, input, stopping, stopped, signals, mesh
   })
   // Nobody is left to hear that standard error cannot be written.
   host.stderr.on('error', () => undefined)
-  const speaker = new Speaker(mesh, stopping.signal, (code, text) => mode.warning(code, text))
+  const confirming = settings.exitAfterInput ? new Confirming(stopping.signal) : null
+  const speaker = new Speaker({
+    mesh,
+    stopping: stopping.signal,
+    warn: (code, text) => mode.warning(code, text),
+    ...(confirming === null ? {} : { taken: (receipt) => confirming.expect(receipt) }),
+  })
   const running: Running = {
     settings,
     mesh,
@@ -103,7 +118,16 @@ async function runNode({ settings, host, input, stopping, stopped, signals, mesh
     output,
     notices,
     stopping: stopping.signal,
-    say: (topic, data) => speaker.say(topic, data),
+    readsStore: readsStore(settings),
+    say: (topic, data, options) => speaker.say(topic, data, options),
+    inputEnded: async () => {
+      if (confirming === null) return
+      await confirming.finish(delay(settings.confirmTimeoutMs, stopping.signal))
+      if (stopping.signal.aborted) return
+      isAllSaid = true
+      if (confirming.unconfirmed > 0) exitCode = EXIT.timedOut
+      stopping.abort()
+    },
     stop: () => stopping.abort(),
     interrupt: () => signals.received('SIGINT'),
     failed,
@@ -113,10 +137,16 @@ async function runNode({ settings, host, input, stopping, stopped, signals, mesh
     : settings.json
       ? new JsonEvents(running, input)
       : new Pipe(running, input)
-  const subscriptions = wire(mesh, mode, settings)
+  wire(mesh, mode)
+  const subscriptions = listen(mesh, settings, (message) => mode.message(message))
+  const api = localApi(settings, mesh, host, mode)
+  const services = new Services({ settings, mesh, host, mode })
   try {
     const neighbour = new Promise((resolve) => mesh.on('neighbourUp', resolve))
+    await services.open()
     await Promise.race([mesh.start(), stopped])
+    await api.opened()
+    if (!stopping.signal.aborted) services.started()
     if (!isChat && (settings.seeds.length > 0 || settings.mdns))
       await Promise.race([neighbour, stopped, delay(FIRST_LINK_WAIT_MS, stopping.signal)])
     if (!stopping.signal.aborted) mode.begin()
@@ -124,7 +154,14 @@ async function runNode({ settings, host, input, stopping, stopped, signals, mesh
   } finally {
     for (const subscription of subscriptions) subscription.unsubscribe()
     mode.end()
+    await Promise.all([api.close(), services.close()])
     await mesh.stop()
+  }
+  if (confirming !== null) {
+    const { unconfirmed, total } = confirming
+    const text = `${unconfirmed} of ${total} messages were not confirmed by any neighbour`
+    if (unconfirmed > 0) mode.warning('unconfirmed', text)
+    if (!isAllSaid) failed()
   }
   mode.stopped()
   notices.flush()
@@ -145,28 +182,57 @@ async function meshOptions(settings: Settings, host: Host, input: LineInput): Pr
     key = await readNetworkKeyFile(networkKeyFile, host.platform)
   }
   const dataDir = settings.dataDir ?? undefined
-  return { network: { name: network, key }, listen, seeds, mdns, name, dataDir, agent: host.agent }
+  const options = { network: { name: network, key }, listen, seeds, mdns, name, dataDir, agent: host.agent }
+  const { storeBytesMax: bytesMax, storeAgeMsMax: ageMsMax, degree: target } = settings
+  const store = { ...(bytesMax === null ? {} : { bytesMax }), ...(ageMsMax === null ? {} : { ageMsMax }) }
+  return { ...options, store, ...(target === null ? {} : { degree: { target } }) }
 }
 
-/** A message that several patterns match is printed once: by the first of them. */
-function wire(mesh: MeshNode, mode: Mode, settings: Settings): Subscription[] {
-  mesh.on('listening', (event) => mode.listening(event))
+/**
+ * The local API listens before anybody is told that the node does. `opened` resolves then, and rejects with Failure `local-api`
+ * where the user chose the socket; otherwise a node without one is as good.
+ */
+function localApi(
+  settings: Settings,
+  mesh: MeshNode,
+  host: Host,
+  mode: Mode,
+): { opened(): Promise<void>; close(): Promise<void> } {
+  const { name, network, dataDir } = settings
+  const place = apiPlaceOf(settings, host.platform)
+  const warn = (code: string, text: string): void => mode.warning(code, text)
+  const facts = { name, network, agent: host.agent, dataDir }
+  const api = place === null ? null : new LocalApi({ node: mesh, place, facts, platform: host.platform, warn })
+  let opened: Promise<void> = Promise.resolve()
+  mesh.on('listening', (event) => {
+    if (api === null) return mode.listening(event)
+    opened = api.open().then(
+      () => mode.listening(event),
+      (error: unknown) => {
+        if (place!.isChosen) throw error
+        mode.listening(event)
+        warn('local-api', `${reasonOf(error)}; other commands cannot talk to this node`)
+      },
+    )
+    // Whoever waits for it hears of it; until then it is nobody's.
+    opened.catch(() => undefined)
+  })
+  return { opened: () => opened, close: async () => api?.close() }
+}
+
+function wire(mesh: MeshNode, mode: Mode): void {
   mesh.on('neighbourUp', (event) => mode.neighbourUp(event))
   mesh.on('neighbourDown', (event) => mode.neighbourDown(event))
   mesh.on('dialFailed', (event) => mode.dialFailed(event))
   mesh.on('warning', ({ code, text }) => mode.warning(code, text))
-  const patterns = [settings.topic, ...settings.subscribe].map((text) => new TopicPattern(text))
-  return patterns.map((pattern, i) => {
-    const before = patterns.slice(0, i)
-    return mesh.subscribe(pattern.text, (message) => {
-      if (!before.some((earlier) => earlier.matches(message.topic))) mode.message(message)
-    })
-  })
+  mesh.on('nodeUp', (event) => mode.nodeUp(event))
+  mesh.on('nodeDown', (event) => mode.nodeDown(event))
+  mesh.on('gap', (event) => mode.gap(event))
 }
 
-/** Resolves after so long, or at once when `signal` is aborted; does not keep the process alive. */
+/** Resolves after so long, or at once when `signal` is aborted. */
 function delay(ms: number, signal: AbortSignal): Promise<void> {
-  return sleep(ms, undefined, { signal, ref: false }).catch(() => undefined)
+  return sleep(ms, undefined, { signal }).catch(() => undefined)
 }
 
 function printNotice(host: Host, line: string): void {

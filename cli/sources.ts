@@ -41,6 +41,7 @@ export function sourcesOf(given: GivenFlags, machine: Machine): Sources {
   const before = (flag: Flag): Found<unknown> | null => {
     const value = given[flag.name]
     if (value !== undefined) return { value, from: `--${flag.name}`, rank: 0, folder }
+    if (flag.lineOnly) return null
     const name = environmentNameOf(flag)
     const text = machine.environment[name]
     // Empty counts as not set: that is how compose files and unit files leave a variable out.
@@ -88,7 +89,7 @@ function fromText(kind: FlagKind, text: string, from: string): unknown {
 
 function readConfig(path: string, from: string): Map<string, Found<unknown>> {
   const content = parseConfig(path, from)
-  const known = new Map(FLAGS.map((flag) => [configNameOf(flag), flag]))
+  const known = new Map(FLAGS.filter(({ lineOnly }) => !lineOnly).map((flag) => [configNameOf(flag), flag]))
   const found = new Map<string, Found<unknown>>()
   for (const [key, value] of Object.entries(content)) {
     const flag = known.get(key)
@@ -131,6 +132,9 @@ function fromJson(kind: FlagKind, value: unknown, place: string): unknown {
       if (Array.isArray(texts) && texts.every((item) => typeof item === 'string')) return texts
       throw new UsageError(`${place} is of the wrong type; it must be an array of texts`)
     }
+    case 'whole':
+      if (typeof value === 'number') return String(value)
+      throw new UsageError(`${place} is of the wrong type; it must be a whole number`)
     default:
       if (typeof value === 'string') return value
       throw new UsageError(`${place} is of the wrong type; it must be text`)

@@ -2,43 +2,50 @@
 // messages without complaint, and a person would think that they had arrived.
 
 import { MeshError } from '../lib/errors.ts'
-import type { Receipt } from '../lib/types.ts'
+import type { PublishOptions, Receipt } from '../lib/types.ts'
 import type { MeshNode } from './mode.ts'
 
+export interface SpeakerOptions {
+  readonly mesh: Pick<MeshNode, 'publish'>
+  readonly stopping: AbortSignal
+  /** Told `no-neighbours` once for each silence, and at its end how many messages fell into it. */
+  warn(code: string, text: string): void
+  /** Hears of each message that the node took; the next one waits for it. */
+  taken?(receipt: Receipt): Promise<void>
+}
+
 export class Speaker {
-  readonly #mesh: Pick<MeshNode, 'publish'>
-  readonly #stopping: AbortSignal
-  readonly #warn: (code: string, text: string) => void
+  readonly #options: SpeakerOptions
   /** Messages in a row that no neighbour took. */
   #unheard = 0
 
-  /** `warn` is told `no-neighbours` once for each silence, and at its end how many messages fell into it. */
-  constructor(mesh: Pick<MeshNode, 'publish'>, stopping: AbortSignal, warn: (code: string, text: string) => void) {
-    this.#mesh = mesh
-    this.#stopping = stopping
-    this.#warn = warn
+  constructor(options: SpeakerOptions) {
+    this.#options = options
   }
 
   /** True when the node took it, false when the node stops. Rejects with MeshError (`bad-topic`, `too-large`, …). */
-  async say(topic: string, data: Uint8Array | string): Promise<boolean> {
-    if (this.#stopping.aborted) return false
+  async say(topic: string, data: Uint8Array | string, options: PublishOptions = {}): Promise<boolean> {
+    const { mesh, stopping, taken } = this.#options
+    if (stopping.aborted) return false
     try {
-      this.#note(await this.#mesh.publish(topic, data, { signal: this.#stopping }))
+      const receipt = await mesh.publish(topic, data, { ...options, signal: stopping })
+      this.#note(receipt)
+      await taken?.(receipt)
       return true
     } catch (error) {
       // Whatever the node says of a publication while it stops, the reason is that it stops.
-      if (this.#stopping.aborted && error instanceof MeshError) return false
+      if (stopping.aborted && error instanceof MeshError) return false
       throw error
     }
   }
 
   #note({ neighbours }: Receipt): void {
+    const { warn } = this.#options
     if (neighbours.some(({ outcome }) => outcome === 'queued')) {
-      if (this.#unheard > 1)
-        this.#warn('neighbours-again', `${this.#unheard} messages reached nobody; now they do again`)
+      if (this.#unheard > 1) warn('neighbours-again', `${this.#unheard} messages reached nobody; now they do again`)
       this.#unheard = 0
     } else if (++this.#unheard === 1) {
-      this.#warn('no-neighbours', 'no neighbour is connected, so nobody gets this message')
+      warn('no-neighbours', 'no neighbour is connected, so nobody gets this message')
     }
   }
 }

@@ -50,8 +50,51 @@ export const TIME_TO_LIVE_S_MAX: number = 7 * 24 * 3600
 // The seen cache (docs/protocol.md, "Seen")
 export const ORIGINS_MAX = 65_536
 export const EPOCHS_PER_ORIGIN_MAX = 64
-export const RANGES_PER_EPOCH_MAX = 256
+/** Nodes that keep one current value for each of many topics of an origin have as many gaps between them. */
+export const RANGES_PER_EPOCH_MAX = 4_096
+export const RANGES_PER_ORIGIN_MAX = 16_384
 export const RANGES_MAX = 262_144
+
+// Repair (docs/protocol.md, "Repair")
+/** The longest thing that cannot be parted: one epoch with as many ranges as may be, 18 bytes each, fits. */
+export const HAVE_BYTES_MAX = 131_072
+/** Work that one `have` may cost: more (origin, epoch) than fit a page that a sender should make. */
+export const HAVE_ENTRIES_MAX = 4_096
+/** 1,024 ranges, each of another origin, hardly fit. */
+export const WANT_BYTES_MAX = 65_536
+export const WANT_NUMBERS_MAX = 16_384
+export const WANT_RANGES_MAX = 1_024
+/** One answer: what a slow link of 1 Mbit/s carries in the time that its asker waits. */
+export const ANSWER_BUNDLES_MAX = 256
+export const ANSWER_BYTES_MAX = 1_048_576
+/** What one neighbour may make us remember of its claims: an entry for each origin there may be, and two ranges for each. */
+export const CLAIM_ENTRIES_MAX = 65_536
+export const CLAIM_RANGES_MAX = 131_072
+
+// Direct messages (docs/protocol.md, "Direct messages")
+/** What may be passed on to everybody when nobody knows the way: room for a command and its answer, not for a file. */
+export const DIRECT_FLOOD_BYTES_MAX = 4_096
+/** In any second, of what one neighbour brings and of our own: at most so much of each link goes into finding ways. */
+export const DIRECT_FLOODS_PER_SECOND_MAX = 20
+/** Envelopes handled once, and for how long: longer than any of them can travel. */
+export const DIRECT_HANDLED_MAX = 65_536
+export const DIRECT_HANDLED_MS = 120_000
+/** Origins of which the way is remembered: as many as the seen cache knows. */
+export const DIRECT_ROUTES_MAX = 65_536
+export const DIRECT_ROUTE_MS = 600_000
+/** Sources whose numbers are remembered against replay, and ranges of numbers: of one epoch, and in all. */
+export const DIRECT_SOURCES_MAX = 65_536
+export const DIRECT_EPOCHS_PER_SOURCE_MAX = 8
+export const DIRECT_RANGES_PER_EPOCH_MAX = 256
+export const DIRECT_RANGES_MAX = 262_144
+/** What waits for an acknowledgement; our own messages and our replies are counted apart. */
+export const DIRECT_WAITING_MAX = 4_096
+export const DIRECT_WAITING_BYTES_MAX: number = 64 * 1_048_576
+/** Requests of others that are being answered, and the bytes that came with them. */
+export const DIRECT_REQUESTS_MAX = 1_024
+export const DIRECT_REQUESTS_BYTES_MAX: number = 64 * 1_048_576
+/** What a failed handler may say to the one who asked. */
+export const DIRECT_ERROR_TEXT_BYTES_MAX = 1_024
 
 // Connections that have not proven themselves
 export const HALF_OPEN_MAX = 64
@@ -72,11 +115,41 @@ export const TURN_MS_MAX = 10
 export const GOODBYE_FLUSH_MS = 500
 export const DUPLICATE_DRAIN_MS = 5_000
 
+// Streams (docs/protocol.md, section 10)
+export const PROTOCOL_NAME_BYTES_MAX = 64
+/** Versions and alternatives that one `open` may offer; 16 names of 64 bytes fit its frame three times over. */
+export const PROTOCOL_NAMES_MAX = 16
+/** Both directions together. A guess: a proxy for a busy web page needs a hundred. */
+export const STREAMS_PER_LINK_MAX = 1_000
+/** Opens that one end may leave unanswered; beyond them the other refuses. */
+export const STREAMS_OPENING_MAX = 64
+/** Answers that an end must be ready to owe before it may call it a flood: what it owes is memory, about 300 bytes each. */
+export const STREAM_ANSWERS_OWED_MAX = 1_000
+export const STREAM_OPEN_TIMEOUT_MS = 10_000
+/** First window of a stream: 5 MB/s at 50 ms, before it has grown. */
+export const STREAM_WINDOW_BYTES = 262_144
+/** First window where the windows of a link already come to LINK_WINDOWS_CROWDED_BYTES. */
+export const STREAM_WINDOW_CROWDED_BYTES = 65_536
+/** First window of the last newcomers: 1,000 of these fit what is kept free for them. */
+export const STREAM_WINDOW_BYTES_MIN = 4_096
+/** 160 MB/s at 50 ms: more than one core seals. */
+export const STREAM_WINDOW_BYTES_MAX: number = 8 * 1_048_576
+/** Sum of all windows of one link: what its other end can make us hold. */
+export const LINK_WINDOWS_BYTES_MAX: number = 16 * 1_048_576
+/** Up to here windows grow and newcomers get a full first window. */
+export const LINK_WINDOWS_CROWDED_BYTES: number = 8 * 1_048_576
+/** From the one above to this there is a first window of 64 KiB for each of 64 newcomers; the rest is for the last ones. */
+export const LINK_WINDOWS_NEWCOMERS_BYTES: number = 12 * 1_048_576
+/** Windows of all links together; beyond it each stream still gets the least window. */
+export const ALL_WINDOWS_BYTES_MAX: number = 64 * 1_048_576
+
 // The table of neighbours. Not on the wire: what one node holds and does, whatever it is told.
 /** More at once would only make a slow resolver or a dead network slower; a full round of timeouts of 8 takes seconds. */
 export const DIALS_MAX = 8
 /** New dials to candidates in any second, so that false addresses make nobody a source of floods. */
 export const CANDIDATE_DIALS_PER_SECOND_MAX = 2
+/** Of the dials at once, those to peers that nobody here has met: black holes must not keep us from the others. */
+export const UNTRIED_DIALS_MAX: number = DIALS_MAX - 2
 export const CANDIDATES_MAX = 256
 /** Candidates kept by the word of one neighbour, so that four liars are needed to fill the table. */
 export const CANDIDATES_PER_TELLER_MAX = 64
@@ -87,3 +160,30 @@ export const CONNECTS_WAITING_MAX = 1_024
 /** Peers that the program disconnected from and that we do not choose again by ourselves. */
 export const UNWANTED_PEERS_MAX = 256
 export const BAN_ENTRIES_MAX = 1_024
+
+// The address book. Not on the wire.
+/** A thousand peers reach every part of a network again; each may cost its record's 2,560 bytes and a line in a file. */
+export const BOOK_PEERS_MAX = 1_024
+/** Peers kept by the word of one neighbour, so that sixteen liars are needed to fill the book. */
+export const BOOK_PEERS_PER_TELLER_MAX = 64
+/** A full book with records of the longest kind; what is longer was not written by us. */
+export const BOOK_BYTES_MAX: number = 8 * 1_048_576
+
+// Membership (docs/protocol.md, "Membership")
+/** Neighbours that a node lists: twice what any node has unless its program raises `degree.max`. */
+export const NODE_NEIGHBOURS_MAX = 128
+/** A node record of the longest kind, 128 keys, name, agent and the CBOR around them, with room for keys to come. */
+export const NODE_PAYLOAD_BYTES_MAX = 8_192
+/** What a node tells of itself is forgotten after two hours, and told anew after one. */
+export const NODE_TIME_TO_LIVE_S = 7_200
+/** As many as the seen cache has origins. */
+export const NODES_MAX = 65_536
+/** Links of all nodes in the topology together: eight for each of 32,768; a made-up one costs its inventor 32 bytes, us 150. */
+export const NODE_LINKS_MAX = 262_144
+
+// Live delivery in each origin's order. Not on the wire.
+/** Repair asks 200 ms after a claim and is answered within a round trip; longer nobody who wants live messages waits gladly. */
+export const LIVE_ORDER_WAIT_MS = 500
+/** Half a second of what one core verifies, for all origins together. */
+export const LIVE_ORDER_BUNDLES_MAX = 1_024
+export const LIVE_ORDER_BYTES_MAX: number = 8 * 1_048_576

@@ -4,9 +4,12 @@
 import { EventEmitter } from 'node:events'
 import { utf8 } from './bytes.ts'
 import { primitives } from './crypto/choose.ts'
+import type { MessageHandler, RequestHandler } from './direct/handlers.ts'
 import { MdnsDiscovery } from './discovery/mdns.ts'
 import { MeshError, reasonOf } from './errors.ts'
+import type { BundleStore } from './flood/bundle-store.ts'
 import { Subscriptions } from './flood/subscriptions.ts'
+import type { TopicCount } from './flood/topic-counts.ts'
 import { type Codec, TypedTopic } from './flood/typed-topic.ts'
 import { type Address, formatAddress, parseAddress } from './identity/address.ts'
 import { Identities } from './identity/identities.ts'
@@ -17,16 +20,23 @@ import { networkOf } from './identity/network.ts'
 import { ownAddresses } from './identity/own-addresses.ts'
 import { nodeWorld } from './io/node.ts'
 import type { Listener, Timer, World } from './io/world.ts'
-import type { Link } from './link/link.ts'
+import { BookKeeper, openStore } from './keeping.ts'
 import { Sniffer, type SniffHandler } from './link/preamble.ts'
+import { Registrations } from './one-to-one.ts'
 import { type MeshOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { neighboursOf, statsOf, wholeMs } from './snapshots.ts'
+import type { MeshStream } from './streams/duplex.ts'
+import type { StreamHandler } from './streams/registry.ts'
 import type {
   MeshEvents,
   MeshStats,
   Message,
   MessageStream,
   NeighbourSnapshot,
+  NodeSnapshot,
+  PublishOptions,
   Receipt,
+  SubscribeOptions,
   Subscription,
 } from './types.ts'
 import { Wiring } from './wiring.ts'
@@ -40,6 +50,8 @@ interface Running {
   readonly listeners: Listener[]
   readonly mdns: MdnsDiscovery | null
   readonly kept: KeptState
+  readonly store: BundleStore
+  readonly book: BookKeeper
 }
 
 type Phase = 'new' | 'starting' | 'running' | 'stopped'
@@ -53,6 +65,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   readonly #world: World
   readonly #sniffer = new Sniffer()
   readonly #subscriptions: Subscriptions
+  readonly #registrations = new Registrations()
   #phase: Phase = 'new'
   #starting: Promise<void> | null = null
   #stopping: Promise<void> | null = null
@@ -64,7 +77,12 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     super()
     this.#options = resolveOptions(options)
     this.#world = world
-    this.#subscriptions = new Subscriptions((code, text) => this.#warn(code, text))
+    const { store, dataDir } = this.#options
+    const storage = { keepsBundles: store.bytesMax > 0, isDurable: dataDir !== null && store.bytesMax > 0 }
+    this.#subscriptions = new Subscriptions((code, text) => this.#warn(code, text), {
+      storage,
+      gap: (gap) => this.#tell('gap', gap),
+    })
     for (const text of this.#options.listen) checkAddress('listen', text, true)
     for (const text of this.#options.seeds) checkAddress('seeds', text, false)
   }
@@ -106,36 +124,38 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   }
 
   /**
-   * Messages on topics that match `pattern` (MQTT's `+` and `#`) from other nodes, published after this call. With a
-   * handler it is called for each, in the order of arrival; what it throws becomes a `warning`. Without one the result is
-   * an async iterable with a bounded queue (`queueMax`, 10,000). Throws MeshError `bad-topic`.
+   * Messages on topics that match `pattern` (MQTT's `+` and `#`) from other nodes: those published after this call, or as
+   * `options` say. With a handler it is called for each, in the order of arrival; what it throws becomes a `warning`.
+   * Without one the result is an async iterable with a bounded queue (`queueMax`, 10,000). Throws MeshError `bad-topic`,
+   * `bad-argument`, `bad-option`, `already-registered` (a durable name that is being read), `too-large`.
    */
-  subscribe(pattern: string, handler: (message: Message) => void): Subscription
-  subscribe(pattern: string, options?: { queueMax?: number; signal?: AbortSignal }): MessageStream
+  subscribe(pattern: string, handler: (message: Message) => unknown, options?: SubscribeOptions): Subscription
+  subscribe(pattern: string, options?: SubscribeOptions): MessageStream
   subscribe(
     pattern: string,
-    how: ((message: Message) => void) | { queueMax?: number; signal?: AbortSignal } = {},
+    how: ((message: Message) => unknown) | SubscribeOptions = {},
+    options?: SubscribeOptions,
   ): Subscription | MessageStream {
     const nowMs = this.#world.clock.nowMs()
     if (typeof how === 'object' && how !== null) return this.#subscriptions.stream(pattern, how, nowMs)
-    return this.#subscriptions.subscribe(pattern, how, nowMs)
+    return this.#subscriptions.subscribe(pattern, how, nowMs, options)
   }
 
   /**
    * Sends `data` (text goes as UTF-8; at most 1 MiB) to every node of the network. Resolves when it is queued; waits while
-   * even the fastest neighbour is behind. Rejects with MeshError `bad-topic`, `bad-argument`, `too-large`, `aborted`,
-   * `not-running`, `identity-in-use`.
+   * even the fastest neighbour, or this node's own disk, is behind. Rejects with MeshError `bad-topic`, `bad-argument`,
+   * `too-large`, `aborted`, `not-running`, `identity-in-use`.
    */
-  publish(topic: string, data: string | Uint8Array, options?: { signal?: AbortSignal }): Promise<Receipt> {
+  publish(topic: string, data: string | Uint8Array, options?: PublishOptions): Promise<Receipt> {
     if (this.#running === null) return Promise.reject(this.#notRunning())
-    return this.#running.wiring.publisher.publish(topic, data, options?.signal)
+    return this.#running.wiring.flood.publisher.publish(topic, data, options)
   }
 
   /** A topic whose payloads are values: see `json` for a codec. */
   topic<T>(name: string, codec: Codec<T>): TypedTopic<T> {
     return new TypedTopic(name, codec, {
       publish: (topic, data, options) => this.publish(topic, data, options),
-      subscribe: (pattern, handler) => this.subscribe(pattern, handler),
+      subscribe: (pattern, handler, options) => this.subscribe(pattern, handler, options),
       warn: (code, text) => this.#warn(code, text),
     })
   }
@@ -154,41 +174,102 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     await this.#run.wiring.disconnect(peer)
   }
 
+  /**
+   * Sends `data` to one node, sealed for it alone, over however many links there are between. Resolves when that node has
+   * handed it to its handler (`receive`). Rejects with MeshError `no-handler`, `unreachable`, `timed-out` (after three tries:
+   * it may have come through all the same), `too-large` (1 MiB), `bad-peer-id`, `bad-argument`, `bad-topic`, `aborted`,
+   * `not-running`.
+   */
+  async send(
+    peer: string,
+    topic: string,
+    data: string | Uint8Array,
+    options?: { signal?: AbortSignal },
+  ): Promise<void> {
+    await this.#run.wiring.oneToOne.direct.send(peer, topic, bytesOf(data), options)
+  }
+
+  /**
+   * As `send`, and resolves with the reply. Rejects also with `request-failed` when the handler there failed; `timed-out`
+   * after `timeoutMs` (10,000).
+   */
+  async request(
+    peer: string,
+    topic: string,
+    data: string | Uint8Array,
+    options?: { timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<Uint8Array> {
+    return this.#run.wiring.oneToOne.direct.request(peer, topic, bytesOf(data), options)
+  }
+
+  /** Takes what others `send` on exactly this topic. Throws MeshError `bad-topic`, `already-registered`. Returns what takes it back. */
+  receive(topic: string, handler: MessageHandler): () => void {
+    return this.#registrations.onMessage(topic, handler)
+  }
+
+  /** Answers what others `request` on exactly this topic. Throws MeshError `bad-topic`, `already-registered`. Returns what takes it back. */
+  reply(topic: string, handler: RequestHandler): () => void {
+    return this.#registrations.onRequest(topic, handler)
+  }
+
+  /** Asks any node of the mesh for a sign of life: the time both ways, and the links that the answer crossed. Rejects as `request`. */
+  async ping(
+    peer: string,
+    options?: { timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<{ timeMs: number; hops: number }> {
+    const { hops, roundTripMs } = await this.#run.wiring.oneToOne.direct.ping(peer, options)
+    return { timeMs: roundTripMs, hops }
+  }
+
+  /** Gives each stream that another node opens under this name to `handler`. Throws MeshError `bad-argument`, `already-registered`. */
+  handle(protocol: string, handler: StreamHandler): void {
+    this.#registrations.streams.handle(protocol, handler)
+  }
+
+  /** Takes the handler back; streams that it has got go on. */
+  unhandle(protocol: string): void {
+    this.#registrations.streams.unhandle(protocol)
+  }
+
+  /**
+   * Opens a stream to a node, by the first of the names that it has a handler for: a node:stream Duplex. A node that is no
+   * neighbour is dialled first, and that link is closed when it has been idle. Rejects with MeshError `unreachable`,
+   * `stream-reset`, `timed-out`, `too-many-streams`, `bad-argument`, `aborted`, `not-running`.
+   */
+  async open(
+    peer: string,
+    protocol: string | readonly string[],
+    options?: { signal?: AbortSignal },
+  ): Promise<MeshStream> {
+    const names = typeof protocol === 'string' ? [protocol] : protocol
+    return this.#run.wiring.oneToOne.open(peer, names, options?.signal)
+  }
+
+  /** The nodes that `text` can mean: the one with that peer id, else those of that name, else those whose peer id begins or ends so. */
+  find(text: string): NodeSnapshot[] {
+    if (this.#running === null) return []
+    return this.#running.wiring.acquaintance.members.find(text, this.#world.clock.nowMs())
+  }
+
+  /** The topics on which others published lately, at most 4,096, with how much came on each; those heard last first. */
+  topics(): TopicCount[] {
+    if (this.#running === null) return []
+    return this.#running.wiring.flood.router.topicCounts.snapshot(this.#world.clock.nowMs())
+  }
+
+  /** Every node that is known to be in the mesh, or was lately; this one first. */
+  nodes(): NodeSnapshot[] {
+    if (this.#running === null) return []
+    return this.#running.wiring.acquaintance.members.snapshot(this.#world.clock.nowMs())
+  }
+
   /** Every link, wanted address and ban, as plain data. */
   neighbours(): NeighbourSnapshot[] {
-    if (this.#running === null) return []
-    return this.#running.wiring.table.snapshot(this.#world.clock.nowMs()).map(({ link: of, ...entry }) => {
-      const link = of as Link | null
-      return {
-        ...entry,
-        openForMs: wholeMs(entry.openForMs),
-        retryInMs: wholeMs(entry.retryInMs),
-        name: link?.about.name ?? null,
-        agent: link?.about.agent ?? null,
-        roundTripMs: link?.roundTripMs ?? null,
-        queuedBytes: link?.queuedBytes ?? 0,
-      }
-    })
+    return this.#running === null ? [] : neighboursOf(this.#running.wiring, this.#world.clock.nowMs())
   }
 
   stats(): MeshStats {
-    const { table, router, publisher, counters, refused, closed, queuedBytes } = this.#run.wiring
-    const { bytesIn, bytesOut, framesIn, framesOut, unknownFrames, bundlesDropped, bundlesWithdrawn } = counters
-    return {
-      neighbours: table.openCount,
-      published: { messages: publisher.messages, bundles: publisher.bundles, bytes: publisher.payloadBytes },
-      delivered: { messages: router.deliveredMessages, bytes: router.deliveredBytes },
-      bundles: {
-        accepted: router.accepted,
-        duplicate: router.duplicates,
-        ignored: { ...router.ignored },
-        rejected: { ...router.rejected },
-      },
-      links: { bytesIn, bytesOut, framesIn, framesOut, unknownFrames, bundlesDropped, bundlesWithdrawn, queuedBytes },
-      refused: { ...refused },
-      closed: { ...closed },
-      seen: router.seen.counts,
-    }
+    return statsOf(this.#run.wiring, this.#subscriptions)
   }
 
   /**
@@ -227,6 +308,9 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     const keyPair = keyPairFromSeed(this.#options.identity ?? (await kept.seed()), identities, primitives)
     const { name, key } = this.#options.network
     const network = networkOf(name, key, primitives)
+    const warn = (code: string, text: string): void => this.#warn(code, text)
+    const store = await openStore(this.#world, kept, network.id, this.#options.store, warn)
+    undo.push(() => store.close())
     const listeners: Listener[] = []
     const addresses = (): readonly Address[] => (this.#running === null ? [] : this.#addresses(this.#running))
     const wiring = new Wiring({
@@ -237,6 +321,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       identities,
       sniffer: this.#sniffer,
       subscriptions: this.#subscriptions,
+      registrations: this.#registrations,
+      store,
       epoch: await kept.nextEpoch(0),
       nextEpoch: (after) => kept.nextEpoch(after),
       addresses,
@@ -249,9 +335,14 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       dialFailed: (address, reason, retryInMs, code) => {
         this.#tell('dialFailed', { address, reason, code, retryInMs: wholeMs(retryInMs) })
       },
-      warn: (code, text) => this.#warn(code, text),
+      nodeUp: (peer, name) => this.#tell('nodeUp', { peer, name }),
+      nodeDown: (peer, name, reason) => this.#tell('nodeDown', { peer, name, reason }),
+      warn,
     })
     undo.push(() => wiring.stop())
+    const book = new BookKeeper(this.#world, wiring.acquaintance.book, kept, warn)
+    await book.load()
+    undo.push(() => book.stop())
     for (const text of this.#options.listen) {
       const { host, port } = parseAddress(text, { allowPortZero: true })
       const listener = await tcp.listen({ host, port }, (socket) => wiring.reception.accept(socket))
@@ -260,7 +351,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     }
     if (this.#phase !== 'starting') throw new MeshError('not-running', 'stopped while starting')
     const mdns = this.#mdns(keyPair.identity.id, network.tag, listeners, wiring)
-    this.#running = { keyPair, wiring, listeners, mdns, kept }
+    this.#running = { keyPair, wiring, listeners, mdns, kept, store, book }
     this.#phase = 'running'
     this.#stayAlive()
     this.#tell('listening', { id: this.id, addresses: this.addresses })
@@ -297,12 +388,14 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       await this.#starting?.catch(() => {})
       if (this.#running === null) return this.#subscriptions.close()
     }
-    const { wiring, listeners, mdns, kept } = this.#running ?? running!
+    const { wiring, listeners, mdns, kept, store, book } = this.#running ?? running!
     this.#aliveTimer?.cancel()
     await Promise.all(listeners.map((listener) => listener.close()))
     await Promise.all([wiring.stop(), mdns?.stop()])
     this.#phase = 'stopped'
     this.#subscriptions.close()
+    await book.stop()
+    await store.close()
     await kept.release()
   }
 
@@ -345,6 +438,12 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   }
 }
 
+function bytesOf(data: string | Uint8Array): Uint8Array {
+  if (typeof data === 'string') return utf8(data)
+  if (data instanceof Uint8Array) return data
+  throw new MeshError('bad-argument', 'a payload must be text or a Uint8Array')
+}
+
 /** '::' and '0.0.0.0' stand for every interface, and so not for loopback. */
 function isLoopback(host: string): boolean {
   return host !== '::' && host !== '0.0.0.0' && scopeOf(host) === 'loopback'
@@ -357,8 +456,4 @@ function checkAddress(option: string, text: string, allowPortZero: boolean): voi
   } catch (cause) {
     throw new MeshError('bad-address', `option ${option}, ${JSON.stringify(text)}: ${reasonOf(cause)}`, { cause })
   }
-}
-
-function wholeMs(ms: number | null): number | null {
-  return ms === null ? null : Math.ceil(ms)
 }

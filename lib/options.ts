@@ -34,6 +34,11 @@ export interface MeshOptions {
    * offers the feature, and otherwise behaves as `eager`.
    */
   flood?: 'eager' | 'adaptive'
+  /**
+   * How much of what was heard is kept for repair and history. Absent: 64 MiB and 10 minutes in memory; with a data folder
+   * 1 GiB and 24 hours on disk. `bytesMax` 0 keeps nothing: this node repairs nobody, and no subscription can look back.
+   */
+  store?: { bytesMax?: number; ageMsMax?: number }
   heartbeat?: {
     /** Time between pings on a quiet link; each is jittered by a tenth. */
     intervalMs?: number
@@ -63,6 +68,7 @@ export interface ResolvedOptions {
   readonly identity: Uint8Array | null
   readonly degree: { readonly target: number; readonly chosenMax: number; readonly max: number }
   readonly flood: 'eager' | 'adaptive'
+  readonly store: { readonly bytesMax: number; readonly ageMsMax: number }
   readonly heartbeat: { readonly intervalMs: number; readonly missedMax: number }
   readonly handshakeTimeoutMs: number
   readonly backoff: { readonly firstMs: number; readonly maxMs: number; readonly resetAfterMs: number }
@@ -83,9 +89,16 @@ export const DEFAULTS: ResolvedOptions = Object.freeze({
   // Six random links keep a graph of thousands connected with a diameter of four to five; 12 and 64 bound what we open and hold.
   degree: Object.freeze({ target: 6, chosenMax: 12, max: 64 }),
   flood: 'eager',
+  store: Object.freeze({ bytesMax: 64 * 1_048_576, ageMsMax: 600_000 }),
   heartbeat: Object.freeze({ intervalMs: 30_000, missedMax: 3 }),
   handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
   backoff: Object.freeze({ firstMs: 500, maxMs: 60_000, resetAfterMs: 30_000 }),
+})
+
+/** Of `store`, where there is a data folder. */
+export const DURABLE_STORE_DEFAULTS: ResolvedOptions['store'] = Object.freeze({
+  bytesMax: 1_073_741_824,
+  ageMsMax: 86_400_000,
 })
 
 /** Checks what a user gave and fills in the rest. Throws MeshError `bad-option`. The result is frozen. */
@@ -95,6 +108,8 @@ export function resolveOptions(given: MeshOptions = {}): ResolvedOptions {
   const degree = section('degree', given.degree, Object.keys(DEFAULTS.degree))
   const heartbeat = section('heartbeat', given.heartbeat, Object.keys(DEFAULTS.heartbeat))
   const backoff = section('backoff', given.backoff, Object.keys(DEFAULTS.backoff))
+  const store = section('store', given.store, Object.keys(DEFAULTS.store))
+  const storeDefaults = given.dataDir === undefined ? DEFAULTS.store : DURABLE_STORE_DEFAULTS
   const firstMs = integer('backoff.firstMs', backoff.firstMs, DEFAULTS.backoff.firstMs, 1, 86_400_000)
   const max = integer('degree.max', degree.max, DEFAULTS.degree.max, 1, 4096)
   return Object.freeze({
@@ -115,6 +130,10 @@ export function resolveOptions(given: MeshOptions = {}): ResolvedOptions {
       max,
     }),
     flood: oneOf('flood', given.flood, DEFAULTS.flood, ['eager', 'adaptive']),
+    store: Object.freeze({
+      bytesMax: integer('store.bytesMax', store.bytesMax, storeDefaults.bytesMax, 0, 2 ** 40),
+      ageMsMax: integer('store.ageMsMax', store.ageMsMax, storeDefaults.ageMsMax, 1, 30 * 86_400_000),
+    }),
     heartbeat: Object.freeze({
       intervalMs: integer('heartbeat.intervalMs', heartbeat.intervalMs, DEFAULTS.heartbeat.intervalMs, 10, 3_600_000),
       missedMax: integer('heartbeat.missedMax', heartbeat.missedMax, DEFAULTS.heartbeat.missedMax, 1, 100),

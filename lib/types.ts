@@ -17,10 +17,61 @@ export interface Message {
   readonly hops: number
   /** True for history, false for what is live. */
   readonly replayed: boolean
+  /** Published as the current value of its topic: nodes that come later get it too. */
+  readonly retained: boolean
   /** The payload as UTF-8; invalid sequences become U+FFFD. */
   text(): string
   /** The payload parsed as JSON. Throws SyntaxError. */
   json(): unknown
+  /**
+   * Of a durable subscription with `ack: 'manual'`: this message is done and need not come again after a restart. Without
+   * effect on any other.
+   */
+  ack(): void
+}
+
+/** How a message is published, beside its topic and payload. */
+export interface PublishOptions {
+  readonly signal?: AbortSignal
+  /**
+   * It is the current value of its topic at this origin: nodes that come later get it too, until another one takes its
+   * place, an empty payload removes it, or its time-to-live is over. This node publishes it anew at half of that.
+   */
+  readonly retain?: boolean
+  /** Seconds, 1 to 604,800, after which nobody delivers or keeps it. Retained: default 604,800. Others: until retention ends. */
+  readonly timeToLiveS?: number
+}
+
+/**
+ * How a subscription is read. With none of `since`, `order` and `durable` it hears what is live, as it comes, but that a
+ * message waits up to half a second for those that its origin published before it. With any of them it reads this node's
+ * store, history first and then live, without a gap and without a double at the seam.
+ */
+export interface SubscribeOptions {
+  /**
+   * Where to begin: a time back from now as `90s`, `10m`, `24h`, `7d`; a message id (begins behind it); `stored` for all
+   * that this node holds; `retained` for the current values and then what is live.
+   */
+  readonly since?: string
+  /**
+   * `arrival` (the default): as messages came here. `origin`: each origin's in its own sequence, waiting for what is
+   * missing up to `gapTimeoutMs`; what did not come by then is told as a `gap` event and passed over.
+   */
+  readonly order?: 'arrival' | 'origin'
+  /** Default 30,000. */
+  readonly gapTimeoutMs?: number
+  /**
+   * A name under which this reader's offset is kept: after a restart it goes on behind the last acknowledged message. At
+   * least once. Needs a data folder. One reader of a name at a time.
+   */
+  readonly durable?: string
+  /** Of a durable reader. `auto` (the default): when the handler has returned, or its promise has resolved, or the next one is asked for. */
+  readonly ack?: 'auto' | 'manual'
+  /** Messages that wait for a slow reader; default 10,000. */
+  readonly queueMax?: number
+  /** What a full queue does. `pause`: stops reading the store, nothing is lost within retention. `drop`: the oldest goes, and is counted. Default: `pause` where the store is read, `drop` where it is not. */
+  readonly overflow?: 'pause' | 'drop'
+  readonly signal?: AbortSignal
 }
 
 /** What became of a publication at one neighbour. `dropped`: its queue was full, or the link closed before it left. */
@@ -29,8 +80,15 @@ export type Outcome = 'queued' | 'dropped'
 export interface Receipt {
   /** `<origin>/<epoch>/<sequence>`. */
   readonly id: string
-  /** Every open neighbour, as things stand when this is read. Empty: nobody was connected and nobody got it. */
+  /** Every open neighbour, as things stand when this is read. Empty: nobody was connected; who comes later gets it by repair. */
   readonly neighbours: readonly { readonly peer: string; readonly outcome: Outcome }[]
+  /**
+   * Resolves with the peer ids of those neighbours that say that they hold the message (durably, where they have a data
+   * folder), once there are `count` of them (1 when absent; 0: this node's own store holds it) and this node's own store
+   * holds it too. Rejects with MeshError `timed-out` after `timeout` milliseconds (none: waits until `stop`), `aborted`,
+   * `not-running`.
+   */
+  confirmed(count?: number, options?: { timeout?: number; signal?: AbortSignal }): Promise<readonly string[]>
 }
 
 /** A subscription that was given a callback. */
@@ -45,10 +103,28 @@ export interface MessageStream extends Subscription, AsyncIterable<Message> {
   readonly dropped: number
 }
 
+/** One node of the mesh, neighbour or not, as its own signed record and the topology tell. */
+export interface NodeSnapshot {
+  readonly peer: string
+  readonly name: string
+  readonly agent: string
+  /** Multiaddr text, each with `/p2p/<id>`. */
+  readonly addresses: readonly string[]
+  /** Peer ids of its neighbours, as it last said. */
+  readonly neighbours: readonly string[]
+  /** By its own clock: Unix milliseconds. */
+  readonly startedAtMs: number
+  /** Time since anything of its making was last heard. */
+  readonly lastHeardMs: number
+  /** Links between it and this node by what is known of the topology; null while it is not known to be reachable. 0: this node. */
+  readonly hops: number | null
+  readonly up: boolean
+}
+
 export type NeighbourState = 'wanted' | 'dialling' | 'handshaking' | 'open' | 'backing-off' | 'banned'
 
-/** Where we learned of an address. */
-export type AddressSource = 'seed' | 'manual' | 'mdns' | 'exchange' | 'inbound'
+/** Where we learned of an address; `visit`: dialled for one purpose, and ended by us when that is served. */
+export type AddressSource = 'seed' | 'manual' | 'mdns' | 'exchange' | 'inbound' | 'book' | 'visit'
 
 export interface NeighbourSnapshot {
   readonly state: NeighbourState
@@ -75,6 +151,12 @@ export interface MeshEvents {
   /** `reason` is for people, `code` is an ErrorCode. */
   neighbourDown: [{ peer: string; reason: string; code: string; retryInMs: number | null }]
   dialFailed: [{ address: string; reason: string; code: string; retryInMs: number | null }]
+  /** A node of the mesh was heard of, or has become reachable again. */
+  nodeUp: [{ peer: string; name: string }]
+  /** A node left, or is no longer reachable over any links that nodes have told of. */
+  nodeDown: [{ peer: string; name: string; reason: 'left' | 'unreachable' | 'expired' }]
+  /** A subscription in `origin` order gave up waiting for these messages (first to last, both included). */
+  gap: [{ pattern: string; from: string; epoch: number; first: number; last: number }]
   /** Something a person should know that no call reports. `code` is stable, `text` is for reading. */
   warning: [{ code: string; text: string }]
 }
@@ -83,7 +165,8 @@ export interface MeshEvents {
 export interface MeshStats {
   readonly neighbours: number
   readonly published: { readonly messages: number; readonly bundles: number; readonly bytes: number }
-  readonly delivered: { readonly messages: number; readonly bytes: number }
+  /** `reordered`: of these messages, those that waited for earlier ones of their origin, half a second at most. */
+  readonly delivered: { readonly messages: number; readonly bytes: number; readonly reordered: number }
   /** Bundles received, by verdict and reason. */
   readonly bundles: {
     readonly accepted: number
@@ -106,4 +189,22 @@ export interface MeshStats {
   /** Links ended, by error code. */
   readonly closed: Readonly<Record<string, number>>
   readonly seen: { readonly origins: number; readonly epochs: number; readonly ranges: number }
+  /** What is kept for repair and history. `notSaved`: bundles that the disk did not take. */
+  readonly store: {
+    readonly bundles: number
+    readonly bytes: number
+    readonly pendingBytes: number
+    readonly notSaved: number
+  }
+  readonly repair: {
+    /** Bundles that came because we asked. */
+    readonly received: number
+    readonly given: number
+    readonly requests: number
+    /** Requests that were not answered within their deadline. */
+    readonly timeouts: number
+    readonly haveBytesOut: number
+    readonly haveBytesIn: number
+  }
+  readonly nodes: number
 }

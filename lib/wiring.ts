@@ -1,37 +1,47 @@
 // One running node: makes the modules and joins them. What comes in on a link goes to the flood; what the table of
-// neighbours wants is dialled; links that open and close are told to both. It decides nothing itself. docs/architecture.md
-// draws it.
+// neighbours wants is dialled; links that open and close are told to all who must know. It decides nothing itself.
+// docs/architecture.md draws it.
 
+import { Acquaintance } from './acquaintance.ts'
 import { primitives } from './crypto/choose.ts'
-import { Exchange } from './discovery/exchange.ts'
-import { OwnRecord } from './discovery/own-record.ts'
 import { type ErrorCode, MeshError } from './errors.ts'
 import { bytesKey } from './flood/bundle.ts'
-import { BundleQueue } from './flood/bundle-queue.ts'
-import { OwnEpoch } from './flood/own-epoch.ts'
-import { Publisher } from './flood/publisher.ts'
-import { Router } from './flood/router.ts'
+import type { BundleStore, StoredBundle } from './flood/bundle-store.ts'
+import { Flood } from './flood/flood.ts'
+import { messagesOf } from './flood/readers/read-bundle.ts'
 import type { Subscriptions } from './flood/subscriptions.ts'
 import { FrameType } from './framing/frames.ts'
 import { GoodbyeCode } from './framing/goodbye.ts'
-import { type Address, addressToBytes, formatAddress } from './identity/address.ts'
+import { type Address, formatAddress } from './identity/address.ts'
 import type { Identities, Identity } from './identity/identities.ts'
 import { parseIp } from './identity/ip.ts'
 import type { KeyPair } from './identity/key-pair.ts'
 import type { Network } from './identity/network.ts'
 import { Alarm } from './io/alarm.ts'
 import type { Endpoint, World } from './io/world.ts'
-import { ALL_QUEUES_BYTES_MAX, PEERS_MAX } from './limits.ts'
-import { encodeAbout } from './link/about.ts'
+import { ALL_QUEUES_BYTES_MAX, NODE_TIME_TO_LIVE_S, PEERS_MAX } from './limits.ts'
 import { Dialer } from './link/dialer.ts'
 import { Farewells } from './link/farewells.ts'
-import { Link, type LinkContext } from './link/link.ts'
+import { Link, type LinkContext, type LinkCounters } from './link/link.ts'
 import type { Admission, Opened, OpeningContext } from './link/opening.ts'
 import type { Sniffer } from './link/preamble.ts'
 import { Reception } from './link/reception.ts'
+import { plainFrame } from './link/send-queue.ts'
+import { NODE_TOPIC } from './members/node-payload.ts'
 import { Superseded } from './neighbours/superseded.ts'
-import { type DialAttempt, NeighbourTable, type TableLink, type Verdict } from './neighbours/table.ts'
+import {
+  type ConnectListener,
+  type DialAttempt,
+  NeighbourTable,
+  type TableLink,
+  type Verdict,
+} from './neighbours/table.ts'
+import { addressesToVisit } from './neighbours/visits.ts'
+import { OneToOne, type Registrations } from './one-to-one.ts'
 import type { ResolvedOptions } from './options.ts'
+
+/** Admitting an identity takes up to a millisecond. */
+const RECALLED_PER_TURN_MAX = 8
 
 export interface WiringOptions {
   readonly options: ResolvedOptions
@@ -41,6 +51,8 @@ export interface WiringOptions {
   readonly identities: Identities
   readonly sniffer: Sniffer
   readonly subscriptions: Subscriptions
+  readonly registrations: Registrations
+  readonly store: BundleStore
   readonly epoch: number
   /** Addresses under which this node can be reached now. */
   addresses(): readonly Address[]
@@ -49,59 +61,47 @@ export interface WiringOptions {
   neighbourUp(link: Link): void
   neighbourDown(link: Link, reason: string, retryInMs: number | null, code: ErrorCode): void
   dialFailed(address: string, reason: string, retryInMs: number | null, code: ErrorCode): void
+  nodeUp(peer: string, name: string): void
+  nodeDown(peer: string, name: string, reason: 'left' | 'unreachable' | 'expired'): void
   warn(code: string, text: string): void
-}
-
-interface Neighbour {
-  readonly identity: Identity
-  readonly bundles: BundleQueue
 }
 
 export class Wiring {
   readonly table: NeighbourTable
-  readonly router: Router
-  readonly publisher: Publisher
+  readonly flood: Flood
+  readonly acquaintance: Acquaintance
+  readonly oneToOne: OneToOne
+  readonly store: BundleStore
   readonly reception: Reception
-  readonly counters = {
-    bytesIn: 0,
-    bytesOut: 0,
-    framesIn: 0,
-    framesOut: 0,
-    unknownFrames: 0,
-    bundlesDropped: 0,
-    bundlesWithdrawn: 0,
-  }
+  readonly counters: LinkCounters = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0, unknownFrames: 0 }
   readonly refused: Record<string, number> = {}
   readonly closed: Record<string, number> = {}
   readonly #given: WiringOptions
   readonly #farewells: Farewells
-  readonly #ownRecord: OwnRecord
-  readonly #ownEpoch: OwnEpoch
   readonly #superseded = new Superseded()
-  readonly #exchange: Exchange
   readonly #dialer: Dialer
   readonly #linkContext: LinkContext
   readonly #tableAlarm: Alarm
+  #isStopped = false
   readonly #dials = new Map<number, AbortController>()
-  /** By identity key; the same neighbour over whichever connection. */
-  readonly #neighbours = new Map<string, Neighbour>()
   /** Links that are not over yet, and who waits for that. */
   readonly #links = new Map<Link, (() => void)[]>()
 
   constructor(given: WiringOptions) {
     this.#given = given
-    const { options, world, keyPair, network, identities, subscriptions } = given
+    const { options, world, keyPair, store } = given
     const { clock, random } = world
     const fraction = (): number => random.fraction()
     this.#farewells = new Farewells(clock)
-    this.#ownRecord = new OwnRecord({ keyPair, network, primitives, clock, addresses: () => given.addresses() })
-    this.#exchange = new Exchange({
-      network,
-      identities,
+    this.store = store
+    this.acquaintance = new Acquaintance({
+      ...given,
+      clock,
+      random,
       primitives,
-      ownKey: keyPair.identity.key,
-      fraction,
-      found: (address, toldBy) => this.#withTable((nowMs) => this.table.want(address, 'exchange', nowMs, toldBy)),
+      publish: (payload) => this.#tellOfItself(payload),
+      changed: () => this.#withTable((nowMs) => this.table.tick(nowMs)),
+      lastHeardMs: (publicKey) => this.flood.seen.lastHeardMs(bytesKey(publicKey)),
     })
     this.#linkContext = {
       clock,
@@ -109,13 +109,24 @@ export class Wiring {
       fraction,
       heartbeat: options.heartbeat,
       budget: { bytes: 0, bytesMax: ALL_QUEUES_BYTES_MAX },
+      brake: {
+        get isOn() {
+          return store.isBehind
+        },
+        whenOff: (run) => {
+          const end = store.onEased(() => {
+            end()
+            run()
+          })
+        },
+      },
       counters: this.counters,
     }
     const context = this.#openingContext()
     this.#dialer = new Dialer({ context, tcp: world.tcp, names: world.names, timeoutMs: options.handshakeTimeoutMs })
     this.reception = new Reception(context, given.sniffer, options.handshakeTimeoutMs, {
       admit: (identity) => admission(this.table.mayAdmit(identity, clock.nowMs())),
-      refusalPeers: () => this.#exchange.tell(PEERS_MAX, null),
+      refusalPeers: () => this.acquaintance.exchange.tell(PEERS_MAX, null),
       opened: (parts) => this.#opened(parts, null, formatEndpoint(parts.socket.remote)),
       refused: (error, _remote, culprit) => {
         count(this.refused, error.code)
@@ -124,6 +135,8 @@ export class Wiring {
     })
     this.table = new NeighbourTable({
       own: keyPair.identity,
+      book: this.acquaintance.book,
+      topology: this.acquaintance.members,
       degree: options.degree,
       backoff: options.backoff,
       fraction,
@@ -139,32 +152,33 @@ export class Wiring {
         dialFailed: (attempt, reason, retryInMs, code) => {
           given.dialFailed(formatAddress(attempt.address), reason, retryInMs, code)
         },
+        shed: (link) => this.#shed(link as Link),
+        askPeers: (link) => this.#askPeers(link as Link),
         warning: (code, text) => given.warn(code, text),
       },
     })
     this.#tableAlarm = new Alarm(clock, () => this.#withTable((nowMs) => this.table.tick(nowMs)))
-    const originKey = bytesKey(keyPair.identity.publicKey)
-    this.router = new Router({
-      primitives,
-      networkId: network.id,
-      identities,
-      subscriptions,
-      ownOriginKey: originKey,
-      nowMs: () => clock.nowMs(),
-      actions: {
-        rejected: (from, reason) => this.#rejected(from.key, reason),
-        ownEpochMet: (epoch) => this.#ownEpoch.met(epoch),
-      },
-    })
-    this.publisher = new Publisher({
-      origin: { publicKey: keyPair.identity.publicKey, originKey, signer: keyPair.signer, peerId: keyPair.identity.id },
-      signing: this.router.signing,
+    this.flood = new Flood({
+      ...given,
       clock,
-      links: this.router,
-      epoch: given.epoch,
-      sealed: (bundle) => this.router.markOwn(bundle),
+      random,
+      primitives,
+      rejected: (identity, reason) => this.#withTable((nowMs) => this.table.reject(identity, reason, nowMs)),
+      heard: (...what) => this.oneToOne.direct.heard(...what),
+      retainedCame: (...what) => this.acquaintance.retainedCame(...what),
     })
-    this.#ownEpoch = new OwnEpoch(this.publisher, given)
+    this.oneToOne = new OneToOne({
+      ...given,
+      clock,
+      random,
+      primitives,
+      epoch: () => this.flood.publisher.epoch,
+      knownEpoch: (originKey) => this.flood.seen.newestEpoch(originKey) ?? 0,
+      links: () => this.#openLinks(),
+      link: (peer) => this.table.link(peer) as Link | undefined,
+      visit: (peer, signal) => this.visit(peer, signal),
+      leave: (identityKey) => this.#withTable((nowMs) => this.table.leave(identityKey, nowMs)),
+    })
   }
 
   /** Every call that may change what the table wants to do next goes through here. */
@@ -176,6 +190,8 @@ export class Wiring {
   }
 
   start(): void {
+    this.flood.start()
+    this.#recallMembers(this.store.retained(null)[Symbol.iterator]())
     this.#withTable((nowMs) => this.table.start(nowMs))
   }
 
@@ -184,23 +200,47 @@ export class Wiring {
   }
 
   /** Dials and waits for the link: the peer id. Rejects with the reason, or `aborted`. */
-  connect(address: Address, signal: AbortSignal | undefined): Promise<string> {
+  async connect(address: Address, signal: AbortSignal | undefined): Promise<string> {
+    const begin = (listener: ConnectListener, nowMs: number) => this.table.connect(address, listener, nowMs)
+    return (await this.#linkFrom(begin, signal)).identity.id
+  }
+
+  /**
+   * The open link with that peer, or one that is made for the purpose, over the addresses that are known of it. Rejects with
+   * `unreachable`, `aborted`, `banned`, `too-many-neighbours`, `disconnected`, `shutdown` or `not-running`.
+   */
+  async visit(peer: string, signal: AbortSignal | undefined): Promise<Link> {
+    const standing = this.table.link(peer) as Link | undefined
+    if (standing?.isOpen) return standing
+    const { book, members } = this.acquaintance
+    const nodes = members.find(peer, this.#given.world.clock.nowMs()).filter((node) => node.peer === peer)
+    const told = nodes.flatMap((node) => node.addresses)
+    const addresses = addressesToVisit(book.addressesOf(peer), told)
+    const begin = (listener: ConnectListener, nowMs: number) => this.table.visit(addresses, listener, nowMs)
+    return (await this.#linkFrom(begin, signal)) as Link
+  }
+
+  /** Waits for the link that `begin` asks the table for. */
+  #linkFrom(
+    begin: (listener: ConnectListener, nowMs: number) => (nowMs: number) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<TableLink> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(new MeshError('aborted', 'connect was aborted', { cause: signal.reason }))
+      if (signal?.aborted) return reject(new MeshError('aborted', 'the wait was aborted', { cause: signal.reason }))
       const onAbort = (): void => {
         this.#withTable(withdraw)
-        reject(new MeshError('aborted', 'connect was aborted', { cause: signal!.reason }))
+        reject(new MeshError('aborted', 'the wait was aborted', { cause: signal!.reason }))
       }
       const settle = (end: () => void): void => {
         signal?.removeEventListener('abort', onAbort)
         end()
       }
       const listener = {
-        opened: (link: TableLink) => settle(() => resolve(link.identity.id)),
+        opened: (link: TableLink) => settle(() => resolve(link)),
         failed: (error: MeshError) => settle(() => reject(error)),
       }
       signal?.addEventListener('abort', onAbort)
-      const withdraw = this.#withTable((nowMs) => this.table.connect(address, listener, nowMs))
+      const withdraw = this.#withTable((nowMs) => begin(listener, nowMs))
     })
   }
 
@@ -214,7 +254,10 @@ export class Wiring {
 
   /** Says goodbye to all and resolves when every connection is over. */
   async stop(): Promise<void> {
-    this.publisher.close(new MeshError('not-running', 'this node has stopped'))
+    this.#isStopped = true
+    this.acquaintance.stop()
+    this.flood.close()
+    this.oneToOne.close()
     this.reception.close()
     const { clock } = this.#given.world
     this.table.stop(clock.nowMs())
@@ -224,6 +267,7 @@ export class Wiring {
     this.#dials.clear()
     await Promise.all(Array.from(this.#links.values(), (waiting) => new Promise<void>((done) => waiting.push(done))))
     this.#farewells.close()
+    this.flood.stop()
   }
 
   get queuedBytes(): number {
@@ -231,7 +275,7 @@ export class Wiring {
   }
 
   #openingContext(): OpeningContext {
-    const { options, world, keyPair, network, identities } = this.#given
+    const { world, keyPair, network, identities } = this.#given
     return {
       clock: world.clock,
       farewells: this.#farewells,
@@ -241,17 +285,12 @@ export class Wiring {
       keyPair,
       network,
       features: [],
-      about: (remote) => {
+      about: (remote, keep) => {
         // A zone means something on this machine only.
         const observed = remote.host.includes('%') ? null : addressOf(remote)
-        return encodeAbout({
-          agent: options.agent,
-          name: options.name,
-          record: this.#ownRecord.bytes(),
-          observed: observed === null ? null : addressToBytes(observed),
-        })
+        return this.acquaintance.about(observed, keep)
       },
-      checkRecord: (record, identity) => this.#exchange.check(record, identity),
+      checkRecord: (record, identity) => this.acquaintance.exchange.check(record, identity),
     }
   }
 
@@ -259,11 +298,11 @@ export class Wiring {
     const { clock } = this.#given.world
     const controller = new AbortController()
     this.#dials.set(attempt.number, controller)
-    void this.#dialer.dial(attempt.address, controller.signal, {
+    void this.#dialer.dial(attempt.address, attempt.keep, controller.signal, {
       handshaking: () => this.#withTable((nowMs) => this.table.handshaking(attempt, nowMs)),
       admit: (identity) => admission(this.table.mayProceed(identity, attempt, clock.nowMs())),
       peersTold: (records, identity, socket) => {
-        this.#exchange.told(records, { key: identity.key, host: socket.remote.host })
+        this.acquaintance.exchange.told(records, { key: identity.key, host: socket.remote.host })
       },
       opened: (parts, address) => {
         this.#dials.delete(attempt.number)
@@ -280,10 +319,10 @@ export class Wiring {
   #opened(parts: Opened, attempt: DialAttempt | null, address: string): void {
     const { identity, socket } = parts
     const link = new Link(parts, attempt === null ? 'in' : 'out', address, this.#linkContext, {
-      frame: (type, body) => this.#frame(identity, type, body),
-      peersAsked: (wanted) => this.#exchange.tell(wanted, identity.key),
-      peersTold: (records) => this.#exchange.told(records, { key: identity.key, host: socket.remote.host }),
-      progressed: () => this.#progressed(link),
+      frame: (type, body) => this.flood.frame(identity.key, type, body) || this.oneToOne.frame(link, type, body),
+      peersAsked: (wanted) => this.acquaintance.exchange.tell(wanted, identity.key),
+      peersTold: (records) => this.acquaintance.exchange.told(records, { key: identity.key, host: socket.remote.host }),
+      progressed: () => this.flood.progressed(link.bundleBytes),
       closed: (error, goodbyeCode) => this.#linkClosed(link, error, goodbyeCode),
     })
     this.#links.set(link, [])
@@ -291,51 +330,70 @@ export class Wiring {
     link.start()
   }
 
-  #frame(identity: Identity, type: number, body: Uint8Array): boolean {
-    if (type !== FrameType.bundle) return false
-    const neighbour = this.#neighbours.get(identity.key)
-    if (neighbour !== undefined) this.router.received(neighbour.bundles, body)
-    return true
-  }
-
-  #progressed(link: Link): void {
-    this.publisher.resume()
-    if (link.bundleBytes === 0) this.publisher.linkIdle()
-  }
-
   #neighbourUp(link: Link): void {
-    const { identity, about } = link
-    const { key, id: peer } = identity
-    const bundles = new BundleQueue({ key, peer }, link, this.counters)
-    this.#neighbours.set(key, { identity, bundles })
-    this.#exchange.neighbourUp(identity, about.record)
-    this.router.addLink(bundles)
+    const { identity, about, remoteHost } = link
+    this.flood.neighbourUp(identity, link)
+    this.acquaintance.neighbourUp(identity, about.record, remoteHost)
+    this.oneToOne.neighbourUp(identity)
     this.#given.neighbourUp(link)
   }
 
   #neighbourReplaced(loser: Link, winner: Link): void {
-    this.#neighbours.get(winner.identity.key)?.bundles.carryOver(winner)
+    this.flood.neighbourReplaced(winner.identity.key, winner)
+    this.oneToOne.linkOver(loser, new MeshError('connection-lost', 'another connection with that neighbour took over'))
     for (const { into, frame } of loser.takeQueue()) {
-      // What the link itself had to say (pings, answers) belongs to that connection.
-      if (into === 'control') frame.dropped()
+      // What the link itself had to say (pings, answers) belongs to that connection, and so do its streams.
+      if (into === 'control' || into === 'stream') frame.dropped()
       else winner.send(into, frame)
     }
   }
 
   #neighbourDown(link: Link, reason: string, retryInMs: number | null, code: ErrorCode): void {
-    const neighbour = this.#neighbours.get(link.identity.key)
-    if (neighbour !== undefined) {
-      this.#neighbours.delete(link.identity.key)
-      this.router.removeLink(neighbour.bundles)
-    }
+    this.flood.neighbourDown(link.identity.key)
     link.abandon()
-    this.#exchange.neighbourDown(link.identity)
+    this.acquaintance.neighbourDown(link.identity)
+    this.oneToOne.neighbourDown(link.identity.key)
     this.#given.neighbourDown(link, reason, retryInMs, code)
-    this.publisher.resume()
+  }
+
+  *#openLinks(): IterableIterator<Link> {
+    for (const link of this.#links.keys()) if (link.isOpen && this.table.link(link.identity.key) === link) yield link
+  }
+
+  #shed(link: Link): void {
+    const peers = plainFrame(FrameType.peers, this.acquaintance.exchange.tell(PEERS_MAX, link.identity.key))
+    link.close(GoodbyeCode.tooMany, 'this node has enough neighbours', peers)
+  }
+
+  #askPeers(link: Link): void {
+    link.send('control', plainFrame(FrameType.askPeers, this.acquaintance.exchange.ask()))
+  }
+
+  #tellOfItself(payload: Uint8Array): void {
+    const how = { retain: true, timeToLiveS: NODE_TIME_TO_LIVE_S }
+    try {
+      this.flood.publisher.publishChecked(NODE_TOPIC, payload, how).catch(() => {})
+    } catch (error) {
+      // Publishing has ended; whoever ended it has said why.
+      if (!(error instanceof MeshError)) throw error
+    }
+  }
+
+  /** What members told before this run, some of it a turn: each is a new identity to admit. */
+  #recallMembers(stored: Iterator<StoredBundle>): void {
+    for (let count = 0; count < RECALLED_PER_TURN_MAX; count++) {
+      const next = stored.next()
+      if (next.done || this.#isStopped) return
+      const { bundle } = next.value
+      const identity = this.#given.identities.admit(bundle.origin)
+      if (identity !== null) this.acquaintance.retainedCame(identity, bundle, messagesOf(bundle), null)
+    }
+    this.#given.world.clock.endOfTurn(() => this.#recallMembers(stored))
   }
 
   #linkClosed(link: Link, error: MeshError, goodbyeCode: number | null): void {
     count(this.closed, error.code)
+    this.oneToOne.linkOver(link, error)
     if (goodbyeCode === GoodbyeCode.duplicate) this.#wasSuperseded(link.identity)
     this.#withTable((nowMs) => {
       // A record that does not open may be the work of someone on the path; the others are the neighbour's own.
@@ -358,11 +416,6 @@ export class Wiring {
     if (!this.#superseded.happened(key, this.#given.world.clock.nowMs())) return
     const text = `${id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
     this.#given.warn('identity-in-use', text)
-  }
-
-  #rejected(key: string, reason: string): void {
-    const neighbour = this.#neighbours.get(key)
-    if (neighbour !== undefined) this.#withTable((nowMs) => this.table.reject(neighbour.identity, reason, nowMs))
   }
 }
 

@@ -1,17 +1,16 @@
-// Peer exchange: the newest node record of each neighbour, told to those who ask or are sent away, and the addresses taken
-// from what others tell. Gives addresses to the table and decides nothing about links. docs/protocol.md, "Peer exchange".
+// Peer exchange: node records told to those who ask or are sent away, and read from what others tell, in `peers`, in `about` and
+// in what nodes say of themselves on `$mesh/node`. It checks records, and which of their addresses may be taken from whom. It
+// keeps no book and decides nothing about links. docs/protocol.md, "Peer exchange".
 
 import type { Primitives } from '../crypto/primitives.ts'
 import { MeshError } from '../errors.ts'
 import { encodeCbor } from '../framing/cbor.ts'
-import { type Address, type Scope, scopeOf } from '../identity/address.ts'
+import type { Address } from '../identity/address.ts'
 import type { Identities, Identity } from '../identity/identities.ts'
 import type { Network } from '../identity/network.ts'
 import { decodeNodeRecord, type NodeRecord } from '../identity/node-record.ts'
+import { addressesWithinReach } from '../identity/reach.ts'
 import { PEERS_BYTES_MAX, PEERS_MAX } from '../limits.ts'
-
-/** How far each scope reaches: an address is taken only over a connection at least as local. */
-const REACH: Readonly<Record<Scope, number>> = { loopback: 0, link: 1, private: 1, public: 2 }
 
 /** CBOR heads of an array of at most 32, and of a byte string of at most 2,560. */
 const ARRAY_HEAD_BYTES = 2
@@ -23,14 +22,26 @@ export interface ExchangeOptions {
   readonly primitives: Primitives
   readonly ownKey: string
   readonly fraction: () => number
-  /** An address worth a try; `toldBy` is the key of the neighbour that told it. */
-  found(address: Address, toldBy: string): void
+  /**
+   * A node of which another one told. `addresses`: those of its record that may be taken from there, each worth a try; `toldBy` is
+   * the Identity.key of the neighbour that told it.
+   */
+  found(record: NodeRecord, addresses: readonly Address[], toldBy: string): void
+  /** Further peers that are likely to be there, by peer id text, with their records, which were verified when they came. */
+  known(): Iterable<{ readonly peer: string; readonly record: Uint8Array }>
+}
+
+interface Neighbour {
+  /** Its end of the connection: an IP literal. */
+  readonly host: string
+  /** Null where it listens nowhere. */
+  readonly record: NodeRecord | null
 }
 
 export class Exchange {
   readonly #options: ExchangeOptions
   /** By identity key; only of open neighbours, so bounded by the degree. */
-  readonly #records = new Map<string, NodeRecord>()
+  readonly #neighbours = new Map<string, Neighbour>()
   /** By the bytes that came, so that they are verified once. */
   readonly #checked = new WeakMap<Uint8Array, NodeRecord>()
 
@@ -47,45 +58,81 @@ export class Exchange {
     this.#checked.set(record, decoded)
   }
 
-  /** `record`: the very bytes that `check` has seen, or null when that neighbour listens nowhere. */
-  neighbourUp(identity: Identity, record: Uint8Array | null): void {
-    if (record !== null) this.#records.set(identity.key, this.#checked.get(record) ?? this.#decode(record))
-  }
-
-  neighbourDown(identity: Identity): void {
-    this.#records.delete(identity.key)
+  /** As `check`, for a record whose signer's fault nobody else can be blamed for: null where it does not hold. */
+  read(record: Uint8Array, identity: Identity): NodeRecord | null {
+    const known = this.#checked.get(record)
+    if (known !== undefined) return known.identity.id === identity.id ? known : null
+    try {
+      this.check(record, identity)
+    } catch (error) {
+      if (error instanceof MeshError && error.code === 'bad-peers') return null
+      throw error
+    }
+    return this.#checked.get(record) ?? null
   }
 
   /**
-   * The body of a `peers` frame with up to `count` records, chosen at random, without the asker's own. Fewer where those would
-   * not fit the frame: neighbours can make their records as long as they may be.
+   * `record`: the very bytes that `check` has seen, or null when that neighbour listens nowhere. `host`: its end of the
+   * connection, an IP literal.
+   */
+  neighbourUp(identity: Identity, record: Uint8Array | null, host: string): void {
+    const decoded = record === null ? null : (this.#checked.get(record) ?? this.#decode(record))
+    this.#neighbours.set(identity.key, { host, record: decoded })
+    if (decoded !== null) this.#found(decoded, { key: identity.key, host })
+  }
+
+  neighbourDown(identity: Identity): void {
+    this.#neighbours.delete(identity.key)
+  }
+
+  /** The body of an `ask-peers` frame. */
+  ask(): Uint8Array {
+    return encodeCbor([PEERS_MAX])
+  }
+
+  /**
+   * The body of a `peers` frame with up to `count` records of neighbours and other known peers, chosen at random, without the
+   * asker's own. Fewer where those would not fit the frame: nodes can make their records as long as they may be.
    */
   tell(count: number, askerKey: string | null): Uint8Array {
-    const others = [...this.#records.values()].filter((record) => record.identity.key !== askerKey)
+    const others = this.#tellable(askerKey)
     const chosen: Uint8Array[] = []
     let bodyLength = ARRAY_HEAD_BYTES
     while (chosen.length < Math.min(count, PEERS_MAX) && others.length > 0) {
       const [record] = others.splice(Math.floor(this.#options.fraction() * others.length), 1)
-      bodyLength += BYTES_HEAD_BYTES + record!.bytes.length
+      bodyLength += BYTES_HEAD_BYTES + record!.length
       if (bodyLength > PEERS_BYTES_MAX) break
-      chosen.push(record!.bytes)
+      chosen.push(record!)
     }
     return encodeCbor(chosen)
   }
 
   /** Records told by a neighbour at `host`. Throws MeshError `bad-peers` when one is not genuine. */
   told(records: readonly Uint8Array[], teller: { key: string; host: string }): void {
-    const reach = REACH[scopeOf(teller.host)]
-    for (const bytes of records) {
-      const { identity, addresses } = this.#decode(bytes)
-      if (identity.key === this.#options.ownKey) continue
-      for (const address of addresses) {
-        // A name may point anywhere, also to what only we can reach: only addresses as such are taken from others.
-        if (address.kind !== 'ip4' && address.kind !== 'ip6') continue
-        if (REACH[scopeOf(address.host)] < reach) continue
-        this.#options.found({ ...address, peer: identity.id }, teller.key)
-      }
+    for (const bytes of records) this.#found(this.#decode(bytes), teller)
+  }
+
+  /** A record, checked already, that came in a message which an open neighbour passed on. */
+  passedOn(record: NodeRecord, tellerKey: string): void {
+    const teller = this.#neighbours.get(tellerKey)
+    if (teller !== undefined) this.#found(record, { key: tellerKey, host: teller.host })
+  }
+
+  #found(record: NodeRecord, teller: { key: string; host: string }): void {
+    if (record.identity.key === this.#options.ownKey) return
+    this.#options.found(record, addressesWithinReach(record.addresses, teller.host), teller.key)
+  }
+
+  /** One record for each node: a neighbour's own, or what is known. */
+  #tellable(askerKey: string | null): Uint8Array[] {
+    const asker = askerKey === null ? null : this.#neighbours.get(askerKey)?.record
+    const records = new Map<string, Uint8Array>()
+    for (const { peer, record } of this.#options.known()) records.set(peer, record)
+    for (const { record } of this.#neighbours.values()) {
+      if (record !== null) records.set(record.identity.id, record.bytes)
     }
+    if (asker) records.delete(asker.identity.id)
+    return [...records.values()]
   }
 
   #decode(bytes: Uint8Array): NodeRecord {

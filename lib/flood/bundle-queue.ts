@@ -1,17 +1,23 @@
-// One neighbour's bundles that wait to be sent: the router's view of a link. It outlives the connection when another one
-// with the same neighbour takes over. docs/protocol.md, "Flood" and "Scheduling".
+// One neighbour's bundles that wait to be sent: the router's and repair's view of a link. It outlives the connection when
+// another one with the same neighbour takes over. docs/protocol.md, "Flood", "Repair" and "Scheduling".
 
+import { EMPTY } from '../bytes.ts'
 import { FrameType } from '../framing/frames.ts'
 import { varintLength, writeVarint } from '../framing/varint.ts'
-import type { OutgoingFrame, QueuePlace } from '../link/send-queue.ts'
+import type { OutgoingFrame, QueuePlace, SendClass } from '../link/send-queue.ts'
 import type { Outcome } from '../types.ts'
 import { ageAt, type Bundle } from './bundle.ts'
 import type { Offer } from './publisher.ts'
+import type { RepairLink } from './repair.ts'
 import type { FloodLink } from './router.ts'
+
+/** The hops are told in one byte. */
+const HOPS_TOLD_MAX = 255
 
 /** What a bundle queue needs of the link that carries it. */
 export interface BundleCarrier {
   readonly bundleBytes: number
+  send(into: SendClass, frame: OutgoingFrame): void
   offer(frame: OutgoingFrame): boolean
   wouldTake(bodyLength: number): boolean
   withdraw(frame: OutgoingFrame): boolean
@@ -23,19 +29,28 @@ export interface BundleQueueCounters {
   bundlesWithdrawn: number
 }
 
-export class BundleQueue implements FloodLink {
+export class BundleQueue implements FloodLink, RepairLink {
   readonly key: string
+  readonly originKey: string
   readonly #peer: string
   readonly #counters: BundleQueueCounters
   readonly #waiting = new Map<string, BundleFrame>()
+  readonly #concluded: () => void
   #carrier: BundleCarrier
 
-  /** `key` as in FloodLink; `peer` is the peer id text. */
-  constructor(neighbour: { key: string; peer: string }, carrier: BundleCarrier, counters: BundleQueueCounters) {
+  /** `key` and `originKey` as in RepairLink; `peer` is the peer id text. `concluded`: called after each `left`. */
+  constructor(
+    neighbour: { key: string; originKey: string; peer: string },
+    carrier: BundleCarrier,
+    counters: BundleQueueCounters,
+    concluded: () => void = () => {},
+  ) {
     this.key = neighbour.key
+    this.originKey = neighbour.originKey
     this.#peer = neighbour.peer
     this.#carrier = carrier
     this.#counters = counters
+    this.#concluded = concluded
   }
 
   get bundleBytes(): number {
@@ -65,6 +80,23 @@ export class BundleQueue implements FloodLink {
     frame.finished()
     this.#waiting.delete(bundleKey)
     this.#counters.bundlesWithdrawn++
+  }
+
+  tell(type: number, body: Uint8Array): void {
+    this.#carrier.send('control', new PlainFrame(type, body))
+  }
+
+  give(bundle: Bundle): void {
+    this.withdraw(bundle.key)
+    this.#carrier.send('repair', new GivenFrame(bundle))
+  }
+
+  conclude(body: Uint8Array, left: () => void): void {
+    const gone = (): void => {
+      left()
+      this.#concluded()
+    }
+    this.#carrier.send('repair', new PlainFrame(FrameType.given, body, gone))
   }
 }
 
@@ -98,11 +130,7 @@ class BundleFrame implements OutgoingFrame {
 
   begin(nowMs: number): Uint8Array {
     this.#waiting.delete(this.#bundle.key)
-    const ageMs = ageAt(this.#bundle, nowMs)
-    const prefix = new Uint8Array(1 + varintLength(ageMs))
-    prefix[0] = this.#bundle.hops + 1
-    writeVarint(prefix, 1, ageMs)
-    return prefix
+    return prefixOf(this.#bundle, nowMs)
   }
 
   finished(): void {
@@ -115,4 +143,55 @@ class BundleFrame implements OutgoingFrame {
     this.#offer.outcome = 'dropped'
     this.#counters.bundlesDropped++
   }
+}
+
+/** A stored bundle that a neighbour asked for. Its bytes are its own. */
+class GivenFrame implements OutgoingFrame {
+  readonly type = FrameType.bundle
+  readonly body: Uint8Array
+  place: QueuePlace | null = null
+  readonly #bundle: Bundle
+
+  constructor(bundle: Bundle) {
+    this.body = bundle.sealed
+    this.#bundle = bundle
+  }
+
+  begin(nowMs: number): Uint8Array {
+    return prefixOf(this.#bundle, nowMs)
+  }
+
+  dropped(): void {}
+}
+
+/** A whole body; `left` hears when its turn has come, or never will. */
+class PlainFrame implements OutgoingFrame {
+  readonly type: number
+  readonly body: Uint8Array
+  place: QueuePlace | null = null
+  readonly #left: () => void
+
+  constructor(type: number, body: Uint8Array, left: () => void = () => {}) {
+    this.type = type
+    this.body = body
+    this.#left = left
+  }
+
+  begin(): Uint8Array {
+    this.#left()
+    return EMPTY
+  }
+
+  dropped(): void {
+    this.#left()
+  }
+}
+
+/** Hops and age, as they must be told when the bundle leaves now. */
+function prefixOf(bundle: Bundle, nowMs: number): Uint8Array {
+  const ageMs = ageAt(bundle, nowMs)
+  const prefix = new Uint8Array(1 + varintLength(ageMs))
+  prefix[0] = Math.min(HOPS_TOLD_MAX, bundle.hops + 1)
+  writeVarint(prefix, 1, ageMs)
+  return prefix
 }

@@ -202,5 +202,5 @@ export class BundleSigning {
   }
 }
 
-/** Frame head (4), hops (1) and age (at most 8): with these a bundle of this size still fits one record, whole. */
-export const BUNDLE_FILL_BYTES_MAX: number = RECORD_PLAIN_BYTES_MAX - 4 - 1 - 8 - SIGNATURE_BYTES
+/** A bundle of this size fits one record, whole, with what the send queue reckons for frame head, hops and age. */
+export const BUNDLE_FILL_BYTES_MAX: number = RECORD_PLAIN_BYTES_MAX - 16 - SIGNATURE_BYTES

@@ -11,6 +11,7 @@ export interface MessageOrigin {
   readonly sentAtMs: number
   readonly hops: number
   readonly replayed: boolean
+  readonly retained: boolean
 }
 
 export class DeliveredMessage implements Message {
@@ -46,6 +47,10 @@ export class DeliveredMessage implements Message {
     return this.#origin.replayed
   }
 
+  get retained(): boolean {
+    return this.#origin.retained
+  }
+
   text(): string {
     return Buffer.from(this.data.buffer, this.data.byteOffset, this.data.length).toString('utf8')
   }
@@ -53,6 +58,9 @@ export class DeliveredMessage implements Message {
   json(): unknown {
     return JSON.parse(this.text())
   }
+
+  /** Nobody waits to hear of it; where somebody does, readers/read-bundle.ts has a message of its own. */
+  ack(): void {}
 }
 
 /** `<origin>/<epoch>/<sequence>`. */

@@ -3,12 +3,19 @@
 // that number messages alike would silence each other. docs/protocol.md, "Epochs".
 
 import { MeshError, reasonOf } from '../errors.ts'
+import { epochAt } from '../identity/epoch-file.ts'
 import { INTEGER_MAX } from '../limits.ts'
 import type { Publisher } from './publisher.ts'
+
+/** Moves in a run by the mere word of neighbours; a liar costs so many epochs and nothing else. */
+const HINTED_MOVES_MAX = 4
+/** A neighbour's word is believed as far as an honest clock could be ahead of ours. */
+const AHEAD_MS_MAX = 86_400_000
 
 export interface OwnEpochActions {
   /** An epoch beyond `after`, durable where there is a data folder. */
   nextEpoch(after: number): Promise<number>
+  unixMs(): number
   warn(code: string, text: string): void
 }
 
@@ -16,6 +23,7 @@ export class OwnEpoch {
   readonly #publisher: Publisher
   readonly #actions: OwnEpochActions
   #moves = 0
+  #hintedMoves = 0
   #isMoving = false
 
   constructor(publisher: Publisher, actions: OwnEpochActions) {
@@ -32,6 +40,21 @@ export class OwnEpoch {
       const text = 'another node uses the identity of this one; publishing has stopped'
       return this.#giveUp(new MeshError('identity-in-use', text))
     }
+    this.#moveBeyond(epoch)
+  }
+
+  /**
+   * A neighbour says that it has seen this epoch of ours, without a proof: an earlier run's, of which no bundle is left and
+   * our data folder does not know. Beyond it no number can have been used before.
+   */
+  hinted(epoch: number): void {
+    if (epoch <= this.#publisher.epoch || this.#isMoving || this.#hintedMoves >= HINTED_MOVES_MAX) return
+    if (epoch >= epochAt(this.#actions.unixMs() + AHEAD_MS_MAX)) return
+    this.#hintedMoves++
+    this.#moveBeyond(epoch)
+  }
+
+  #moveBeyond(epoch: number): void {
     this.#isMoving = true
     this.#publisher.pause()
     this.#actions.nextEpoch(epoch).then(

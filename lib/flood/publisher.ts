@@ -4,29 +4,24 @@
 // What `publish` promises: when it resolves, the message stands in a bundle that goes to the neighbours at the end of this
 // turn, or within `FILL_MS` when messages come so fast that waiting gathers more of them under one signature.
 
-import { copyBytes } from '../bytes.ts'
 import { MeshError } from '../errors.ts'
 import type { Clock, Timer } from '../io/world.ts'
-import { INTEGER_MAX, PAYLOAD_BYTES_MAX } from '../limits.ts'
-import type { Outcome, Receipt } from '../types.ts'
+import { INTEGER_MAX } from '../limits.ts'
+import type { PublishOptions, Receipt } from '../types.ts'
 import { type BuilderOrigin, BundleBuilder } from './builder.ts'
-import type { Bundle, BundleSigning } from './bundle.ts'
-import { messageId } from './message.ts'
+import { type Bundle, BundleFlag, type BundleSigning } from './bundle.ts'
+import type { BundleStore } from './bundle-store.ts'
+import { type Kind, kindOf, ORDINARY, payloadLength } from './publish-options.ts'
+import { Confirmations, type Offer, Publication, PublishReceipt, type ReceiptContext } from './receipt.ts'
 import { checkTopic } from './topics.ts'
+import { WaitingCalls } from './waiting-calls.ts'
+
+export type { Offer } from './receipt.ts'
 
 /** Longest time that a bundle is kept open for more messages. */
 export const FILL_MS = 5
 /** Waiting is worth its delay when it gathers at least this many messages. */
 export const FILL_MESSAGES_MIN = 4
-/** Callers that wait because every neighbour is behind: calls and bytes. Beyond, `publish` rejects. */
-export const WAITING_CALLS_MAX = 65_536
-export const WAITING_BYTES_MAX: number = 16 * 1_048_576
-
-/** One bundle's place in one neighbour's queue. */
-export interface Offer {
-  readonly peer: string
-  readonly outcome: Outcome
-}
 
 /** Where bundles go: all open links, seen from the publisher. */
 export interface PublisherLinks {
@@ -46,68 +41,37 @@ export interface PublisherOptions {
   readonly clock: Clock
   readonly links: PublisherLinks
   readonly epoch: number
-  /** Called with each bundle before it leaves: marks its numbers as taken. */
+  /** While it is behind, callers wait; what it holds counts for `Receipt.confirmed`. */
+  readonly store: Pick<BundleStore, 'isBehind' | 'holdings'>
+  /** Called with each bundle before it leaves: marks its numbers as taken and stores it. */
   readonly sealed: (bundle: Bundle) => void
+  /** Peer ids of the open neighbours that say that they hold these messages of this node. */
+  readonly holders: (epoch: number, first: number, last: number) => readonly string[]
 }
 
-/** What became of one bundle; all receipts of its messages share it. */
-class Publication {
-  epoch: number
-  /** Sequence number of its first message. */
-  first: number
-  offers: readonly Offer[] | null = null
-
-  constructor(epoch: number, first: number) {
-    this.epoch = epoch
-    this.first = first
-  }
-}
-
-class PublishReceipt implements Receipt {
-  readonly #peerId: string
-  readonly #publication: Publication
-  /** Its place in the bundle, counted from 0. */
-  readonly #index: number
-  readonly #links: PublisherLinks
-
-  constructor(peerId: string, publication: Publication, index: number, links: PublisherLinks) {
-    this.#peerId = peerId
-    this.#publication = publication
-    this.#index = index
-    this.#links = links
-  }
-
-  get id(): string {
-    return messageId(this.#peerId, this.#publication.epoch, this.#publication.first + this.#index)
-  }
-
-  get neighbours(): readonly { peer: string; outcome: Outcome }[] {
-    const offers = this.#publication.offers ?? this.#links.foresee()
-    return offers.map(({ peer, outcome }) => ({ peer, outcome }))
-  }
-}
-
-interface WaitingCall {
-  readonly topic: string
-  readonly payload: Uint8Array | string
-  readonly bytes: number
-  readonly resolve: (receipt: Receipt) => void
-  readonly reject: (error: unknown) => void
-  readonly signal: AbortSignal | undefined
-  readonly onAbort: (() => void) | undefined
+/** Keeps what this node published as current values; see own-retained.ts. */
+export interface RetainedKeeper {
+  /** Throws MeshError `too-large` when there is no room for it. */
+  admit(topic: string, payload: Uint8Array | string, bytes: number): void
+  /** It has its number now. */
+  published(topic: string, payload: Uint8Array | string, timeToLiveS: number): void
 }
 
 export class Publisher {
   readonly #options: PublisherOptions
   readonly #builder = new BundleBuilder()
+  readonly #confirmations: Confirmations
+  readonly #receipts: ReceiptContext
+  #keeper: RetainedKeeper | null = null
+  /** Of the messages being gathered. */
+  #timeToLiveS = 0
   #publication: Publication
   #epoch: number
   /** Of the next message. */
   #sequence = 0
   #scheduled = false
   #fillTimer: Timer | null = null
-  #waiting: WaitingCall[] = []
-  #waitingBytes = 0
+  readonly #waiting = new WaitingCalls()
   #closed: MeshError | null = null
   #paused = false
   /** Messages a millisecond, smoothed over about 20 ms. */
@@ -122,6 +86,13 @@ export class Publisher {
     this.#options = options
     this.#epoch = options.epoch
     this.#publication = new Publication(options.epoch, 0)
+    const { origin, store, holders, links } = options
+    this.#confirmations = new Confirmations(options.clock, {
+      holders,
+      isStored: (epoch, first, last) => store.holdings.has(origin.originKey, epoch, first, last),
+    })
+    const confirmations = this.#confirmations
+    this.#receipts = { peerId: origin.peerId, foresee: () => links.foresee(), confirmations }
   }
 
   get epoch(): number {
@@ -133,45 +104,48 @@ export class Publisher {
     return this.#sequence
   }
 
+  /** From now on it hears of each retained message that a program publishes. */
+  keepRetainedIn(keeper: RetainedKeeper): void {
+    this.#keeper = keeper
+  }
+
   /**
    * Queues one message. Text is sent as UTF-8. The bytes are copied before this returns, or, while the caller is held
-   * back, before it resolves. Rejects with MeshError `bad-topic`, `bad-argument`, `too-large` (payload over 1 MiB, or too
-   * many calls already waiting), `aborted`, `identity-in-use`, `not-running`.
+   * back, before it resolves. Rejects with MeshError `bad-topic`, `bad-argument`, `too-large` (payload over 1 MiB, too
+   * many calls already waiting, too many retained values), `aborted`, `identity-in-use`, `not-running`.
    */
-  publish(topic: string, payload: Uint8Array | string, signal?: AbortSignal): Promise<Receipt> {
+  publish(topic: string, payload: Uint8Array | string, options?: PublishOptions): Promise<Receipt> {
     try {
       checkTopic(topic)
-      return this.publishChecked(topic, payload, signal)
+      return this.#publish(topic, payload, options, true)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  /** As `publish`, also for topics of the mesh's own. */
-  publishChecked(topic: string, payload: Uint8Array | string, signal?: AbortSignal): Promise<Receipt> {
-    if (this.#closed !== null) throw this.#closed
-    if (signal?.aborted) throw new MeshError('aborted', 'publish was aborted', { cause: signal.reason })
-    const bytes = payloadLength(payload)
-    if (this.#waiting.length === 0 && this.#mayAppend) {
-      return Promise.resolve(this.#append(topic, payload, bytes))
-    }
-    return this.#wait(topic, payload, bytes, signal)
+  /** As `publish`, also for topics of the mesh's own. Throws instead of rejecting. Keeps nothing: the caller does. */
+  publishChecked(topic: string, payload: Uint8Array | string, options?: PublishOptions): Promise<Receipt> {
+    return this.#publish(topic, payload, options, false)
   }
 
-  /** A link can take more: lets waiting callers go on, in their order. */
+  /** Publishes a current value again, as `publishChecked` does, or returns false when it would have to wait. */
+  publishAgain(topic: string, payload: Uint8Array, timeToLiveS: number): boolean {
+    if (this.#closed !== null || this.#waiting.count > 0 || !this.#mayAppend) return false
+    this.#append(topic, payload, payload.length, { isRetained: true, timeToLiveS, isKept: false })
+    return true
+  }
+
+  /** What neighbours or the store hold of this node's messages may have changed. Free while nobody waits for that. */
+  confirmationsChanged(): void {
+    this.#confirmations.changed()
+  }
+
+  /** A link or the disk can take more: lets waiting callers go on, in their order. */
   resume(): void {
-    if (this.#waiting.length === 0) return
-    let taken = 0
-    while (taken < this.#waiting.length && this.#mayAppend) {
-      const call = this.#waiting[taken++]!
-      this.#release(call)
-      try {
-        call.resolve(this.#append(call.topic, call.payload, call.bytes))
-      } catch (error) {
-        call.reject(error)
-      }
-    }
-    if (taken > 0) this.#waiting.splice(0, taken)
+    this.#waiting.letGo(
+      () => this.#mayAppend,
+      ({ topic, payload, bytes, kind }) => this.#append(topic, payload, bytes, kind),
+    )
   }
 
   /** A link ran empty: a bundle that was only kept open because all were busy can leave. */
@@ -186,6 +160,10 @@ export class Publisher {
 
   /** Seals what is gathered and sends it. */
   seal(): void {
+    this.#seal(0)
+  }
+
+  #seal(flags: number): void {
     if (this.#paused) return
     this.#fillTimer?.cancel()
     this.#fillTimer = null
@@ -197,12 +175,13 @@ export class Publisher {
       epoch: this.#epoch,
       first: this.#publication.first,
       sentAtMs: Math.max(0, Math.floor(clock.unixMs())),
-      flags: 0,
-      timeToLiveS: 0,
+      flags,
+      timeToLiveS: this.#timeToLiveS,
     }
     const bundle = builder.seal(origin, signing, numbers, nowMs)
     this.bundles++
     sealed(bundle)
+    this.#publication.count = bundle.count
     this.#publication.offers = links.send(bundle)
     bundle.buffer?.release()
     this.#publication = new Publication(this.#epoch, this.#sequence)
@@ -231,30 +210,52 @@ export class Publisher {
     this.#closed = error
     // What could not be sealed any more (its numbers are another's) went to nobody, and its receipts say so.
     this.#publication.offers ??= []
-    for (const call of this.#waiting.splice(0)) {
-      this.#release(call)
-      call.reject(error)
-    }
+    this.#waiting.refuse(error)
+    this.#confirmations.close(error)
     return true
   }
 
   get #mayAppend(): boolean {
-    return !this.#paused && !this.#options.links.congested
+    return !this.#paused && !this.#options.links.congested && !this.#options.store.isBehind
   }
 
-  #append(topic: string, payload: Uint8Array | string, bytes: number): Receipt {
+  #publish(
+    topic: string,
+    payload: Uint8Array | string,
+    options: PublishOptions | undefined,
+    isProgram: boolean,
+  ): Promise<Receipt> {
+    if (this.#closed !== null) throw this.#closed
+    const signal = options?.signal
+    if (signal?.aborted) throw new MeshError('aborted', 'publish was aborted', { cause: signal.reason })
+    const bytes = payloadLength(payload)
+    const kind = options === undefined ? ORDINARY : kindOf(options, isProgram)
+    if (this.#waiting.count === 0 && this.#mayAppend) {
+      return Promise.resolve(this.#append(topic, payload, bytes, kind))
+    }
+    return this.#waiting.add({ topic, payload, bytes, kind }, signal)
+  }
+
+  #append(topic: string, payload: Uint8Array | string, bytes: number, kind: Kind): Receipt {
     const builder = this.#builder
-    if (!builder.fits(topic.length, bytes)) this.seal()
+    const { isRetained, timeToLiveS, isKept } = kind
+    if (isKept) this.#keeper?.admit(topic, payload, bytes)
+    // A time-to-live holds for a whole bundle, and a retained message has one of its own.
+    if (isRetained || timeToLiveS !== this.#timeToLiveS || !builder.fits(topic.length, bytes)) this.seal()
     if (this.#sequence >= INTEGER_MAX) throw new MeshError('too-large', 'this run has used every sequence number')
+    this.#timeToLiveS = timeToLiveS
     builder.add(topic, payload)
     this.#sequence++
     this.messages++
     this.payloadBytes += bytes
     this.#rateCount++
-    const { origin, links } = this.#options
-    const receipt = new PublishReceipt(origin.peerId, this.#publication, builder.count - 1, links)
-    if (builder.isFull) this.seal()
-    else if (!this.#scheduled && this.#fillTimer === null) {
+    const receipt = new PublishReceipt(this.#publication, builder.count - 1, this.#receipts)
+    if (isRetained) {
+      if (isKept) this.#keeper?.published(topic, payload, timeToLiveS)
+      this.#seal(BundleFlag.retained)
+    } else if (builder.isFull) {
+      this.seal()
+    } else if (!this.#scheduled && this.#fillTimer === null) {
       this.#scheduled = true
       this.#options.clock.endOfTurn(() => this.#endOfTurn())
     }
@@ -288,57 +289,4 @@ export class Publisher {
     this.#rateSinceMs = nowMs
     this.#rateCount = 0
   }
-
-  #wait(topic: string, payload: Uint8Array | string, bytes: number, signal: AbortSignal | undefined): Promise<Receipt> {
-    if (this.#waiting.length >= WAITING_CALLS_MAX || this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
-      throw new MeshError(
-        'too-large',
-        'too much is waiting to be published; await each publish before the next, or publish less',
-      )
-    }
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        const at = this.#waiting.indexOf(call)
-        if (at === -1) return
-        this.#waiting.splice(at, 1)
-        this.#release(call)
-        reject(new MeshError('aborted', 'publish was aborted', { cause: signal!.reason }))
-      }
-      const call: WaitingCall = {
-        topic,
-        payload: typeof payload === 'string' ? payload : copyBytes(payload),
-        bytes,
-        resolve,
-        reject,
-        signal,
-        onAbort: signal === undefined ? undefined : onAbort,
-      }
-      signal?.addEventListener('abort', onAbort)
-      this.#waiting.push(call)
-      this.#waitingBytes += bytes
-    })
-  }
-
-  #release(call: WaitingCall): void {
-    this.#waitingBytes -= call.bytes
-    if (call.onAbort !== undefined) call.signal!.removeEventListener('abort', call.onAbort)
-  }
-}
-
-function payloadLength(payload: unknown): number {
-  let length: number
-  if (typeof payload === 'string') {
-    length = Buffer.byteLength(payload)
-  } else if (payload instanceof Uint8Array) {
-    length = payload.length
-  } else {
-    throw new MeshError(
-      'bad-argument',
-      'a payload must be text or a Uint8Array; for objects use mesh.topic with a codec',
-    )
-  }
-  if (length > PAYLOAD_BYTES_MAX) {
-    throw new MeshError('too-large', `a payload of ${length} bytes; the most is ${PAYLOAD_BYTES_MAX}`)
-  }
-  return length
 }

@@ -2,6 +2,10 @@
 // range for any volume that comes in order. docs/protocol.md, "Seen".
 
 import { RANGES_PER_EPOCH_MAX } from '../limits.ts'
+import { indexEndingFrom, type Spans, without } from './spans.ts'
+
+/** How many gaps, from the lowest, are looked at for one that may be given up. */
+const GAPS_LOOKED_AT = 16
 
 /** How a run of numbers relates to those taken. */
 export type Overlap = 'none' | 'all' | 'some'
@@ -70,30 +74,50 @@ export class Ranges {
     return this.count - before
   }
 
+  /** What of `spans` is not taken. May be `spans` itself. */
+  missingOf(spans: Spans): Spans {
+    return without(spans, this.#bounds)
+  }
+
   /**
-   * Gives up the lowest gap (the one below the first range included) when it is at least `ageMs` old, by marking its
-   * numbers as taken. Returns by how much `count` changed, or null when that gap is too young or there is none.
+   * Marks all of `spans` as taken, in place of what was. Beyond the bound the lowest gaps count as taken. Returns by how much
+   * `count` changed.
    */
-  giveUpLowestGap(nowMs: number, ageMs: number): number | null {
+  restore(spans: Spans, nowMs: number): number {
+    const before = this.count
+    const from = Math.max(0, spans.length - RANGES_PER_EPOCH_MAX * 2)
+    this.#bounds.length = 0
+    for (let at = from; at < spans.length; at++) this.#bounds.push(spans[at]!)
+    if (from > 0) this.#bounds[0] = spans[0]!
+    this.#begunMs.length = 0
+    for (let at = from; at < spans.length; at += 2) this.#begunMs.push(nowMs)
+    return this.count - before
+  }
+
+  /**
+   * Gives up the lowest gap (the one below the first range included) that is at least `ageMs` old and that nobody claims any
+   * number of, by marking its numbers as taken. Only the lowest few are looked at. Returns by how much `count` changed, or
+   * null when there is none such.
+   */
+  giveUpLowestGap(
+    nowMs: number,
+    ageMs: number,
+    isClaimed: (first: number, last: number) => boolean = () => false,
+  ): number | null {
     const bounds = this.#bounds
-    if (this.count === 0) return null
-    const below = bounds[0]! > 0
-    const above = below ? 0 : 1
-    if (above >= this.count || nowMs - this.#begunMs[above]! < ageMs) return null
-    const gapFirst = below ? 0 : bounds[1]! + 1
-    return this.add(gapFirst, bounds[above * 2]! - 1, nowMs)
+    const lowest = bounds[0] === 0 ? 1 : 0
+    const end = Math.min(this.count, lowest + GAPS_LOOKED_AT)
+    for (let above = lowest; above < end; above++) {
+      if (nowMs - this.#begunMs[above]! < ageMs) continue
+      const first = above === 0 ? 0 : bounds[above * 2 - 1]! + 1
+      const last = bounds[above * 2]! - 1
+      if (!isClaimed(first, last)) return this.add(first, last, nowMs)
+    }
+    return null
   }
 
   /** Index of the first range whose last number is at least `number`; `count` when there is none. */
   #firstEndingAtOrAfter(number: number): number {
-    const bounds = this.#bounds
-    let low = 0
-    let high = this.count
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (bounds[middle * 2 + 1]! < number) low = middle + 1
-      else high = middle
-    }
-    return low
+    return indexEndingFrom(this.#bounds, number)
   }
 }

@@ -1,32 +1,43 @@
-// The flood core: judges every bundle that a neighbour sends, delivers it here and passes it on to the others. It decides
-// in this order, and the order matters: known? genuine? only then is it marked as seen, since a mark before the signature
-// check would let a forged copy censor the real one. Knows links only as places to put bundles. docs/protocol.md, "Flood".
+// The flood core: judges every bundle that a neighbour sends, keeps it, delivers it here and passes it on to the others. It
+// decides in this order, and the order matters: known? genuine? only then is it marked as seen, since a mark before the
+// signature check would let a forged copy censor the real one. Knows links only as places to put bundles. docs/protocol.md,
+// "Flood".
 
 import { copyBytes } from '../bytes.ts'
 import type { Primitives } from '../crypto/primitives.ts'
 import { MeshError } from '../errors.ts'
-import type { Identities } from '../identity/identities.ts'
-import { HOPS_MAX } from '../limits.ts'
+import type { Identities, Identity } from '../identity/identities.ts'
+import { HOPS_MAX, TIME_TO_LIVE_S_MAX } from '../limits.ts'
 import {
   ageAt,
   type Bundle,
+  BundleFlag,
   type BundleHead,
   type BundleMessages,
   BundleSigning,
   readBundleHead,
   readBundleMessages,
 } from './bundle.ts'
+import type { BundleStore } from './bundle-store.ts'
+import { LiveOrder } from './live-order.ts'
 import { DeliveredMessage, type MessageOrigin } from './message.ts'
 import { OWN_BUFFER_BYTES, PayloadCopies, plainView } from './payload-copies.ts'
 import type { Offer, PublisherLinks } from './publisher.ts'
-import { ORIGIN_SILENT_MS, Seen } from './seen.ts'
+import type { Seen } from './seen.ts'
 import type { Subscriber, Subscriptions } from './subscriptions.ts'
+import { TopicCounts } from './topic-counts.ts'
 
 /** A link with more bundles than this in its queue is behind; publishers wait when every link is. */
 export const CONGESTED_BYTES = 262_144
+/** What came by repair is passed on unasked only while fewer bytes than this wait: new bundles must not be kept out. */
+export const REPAIRED_FORWARD_BYTES_MAX = 1_048_576
+
+/** A bundle that comes unasked with a greater age is worth watching for a copy with a lower one. */
+const SLOW_MS = 10_000
+const SLOW_MAX = 4_096
 
 /** Nobody's fault: late, foreign or beyond our own bounds. */
-export type IgnoreReason = 'unknown-version' | 'too-old' | 'old-epoch' | 'no-room' | 'equivocation'
+export type IgnoreReason = 'unknown-version' | 'too-old' | 'expired' | 'old-epoch' | 'no-room' | 'equivocation'
 /** Provable from the bytes alone: costs the neighbour that sent them. */
 export type RejectReason = 'malformed' | 'bad-origin' | 'bad-signature'
 
@@ -44,10 +55,22 @@ export interface FloodLink {
   withdraw(bundleKey: string): void
 }
 
+/** What the router asks of repair. */
+export interface RepairView {
+  /** For every bundle that came: whether that neighbour was asked for it. */
+  bundleCame(linkKey: string, originKey: string, epoch: number, first: number, last: number, nowMs: number): boolean
+  /** Whether that neighbour says that it holds all of these. */
+  holds(linkKey: string, originKey: string, epoch: number, first: number, last: number): boolean
+}
+
 export interface RouterActions {
   rejected(link: FloodLink, reason: RejectReason): void
   /** A genuine bundle of our own origin that this run did not issue: up to this epoch, numbers are spoken for. */
   ownEpochMet(epoch: number): void
+  /** A new bundle of this origin came over that link by itself. */
+  heard(originKey: string, linkKey: string, nowMs: number): void
+  /** A new retained bundle, verified, of another node or of an earlier run of ours; `linkKey` is who brought it. */
+  retainedCame(identity: Identity, bundle: Bundle, messages: BundleMessages, linkKey: string): void
 }
 
 export interface RouterOptions {
@@ -59,18 +82,29 @@ export interface RouterOptions {
   readonly ownOriginKey: string
   readonly nowMs: () => number
   readonly actions: RouterActions
-  readonly seen?: Seen
+  readonly seen: Seen
+  readonly store: BundleStore
+  readonly repair: RepairView
+  /** What is older than this is not taken, but for retained bundles. */
+  readonly ageMsMax: number
 }
 
 export class Router implements PublisherLinks {
   readonly signing: BundleSigning
   readonly seen: Seen
+  /** What waits for earlier messages of its origin; whoever made the router sees to its deadline. */
+  readonly order: LiveOrder
+  /** Of what others published. */
+  readonly topicCounts: TopicCounts = new TopicCounts()
   readonly #options: RouterOptions
   readonly #links = new Set<FloodLink>()
   readonly #copies = new PayloadCopies()
+  /** When bundles were born that came with a high age: their keys, and the monotonic time by the lowest age so far. */
+  readonly #slow = new Map<string, number>()
   readonly ignored: Record<IgnoreReason, number> = {
     'unknown-version': 0,
     'too-old': 0,
+    expired: 0,
     'old-epoch': 0,
     'no-room': 0,
     equivocation: 0,
@@ -80,11 +114,22 @@ export class Router implements PublisherLinks {
   duplicates = 0
   deliveredMessages = 0
   deliveredBytes = 0
+  /** Of `deliveredMessages`, those that waited for earlier ones of their origin. */
+  reorderedMessages = 0
 
   constructor(options: RouterOptions) {
     this.#options = options
     this.signing = new BundleSigning(options.networkId, options.primitives)
-    this.seen = options.seen ?? new Seen()
+    this.seen = options.seen
+    this.order = new LiveOrder({
+      isTaken: (...numbers) => this.seen.look(...numbers) === 'duplicate',
+      deliver: ({ bundle, messages, from, sinceMs }) => {
+        const before = this.deliveredMessages
+        // Its bytes may be anyone's by now: nobody is given a view of them.
+        this.#deliver(bundle, messages, from, true, sinceMs)
+        this.reorderedMessages += this.deliveredMessages - before
+      },
+    })
   }
 
   addLink(link: FloodLink): void {
@@ -97,32 +142,38 @@ export class Router implements PublisherLinks {
 
   /** A bundle frame's body came from `link`. Keeps subarrays of `body`, which must be the caller's to give. */
   received(link: FloodLink, body: Uint8Array): void {
-    const nowMs = this.#options.nowMs()
+    const { nowMs: now, repair } = this.#options
+    const nowMs = now()
     let head: BundleHead | null
     let messages: BundleMessages
+    let isAsked = false
     try {
       head = readBundleHead(body, nowMs)
       if (head === null) return this.#ignore('unknown-version')
       const { originKey, epoch, first, count, key } = head.bundle
+      isAsked = repair.bundleCame(link.key, originKey, epoch, first, first + count - 1, nowMs)
       const sighting = this.seen.look(originKey, epoch, first, first + count - 1)
       if (sighting === 'duplicate') {
         this.duplicates++
+        if (this.#slow.size > 0) this.#lowerAge(head.bundle)
         return link.withdraw(key)
       }
       if (sighting === 'old-epoch') return this.#ignore('old-epoch')
-      if (head.bundle.ageMs > ORIGIN_SILENT_MS) return this.#ignore('too-old')
+      const late = this.#lateness(head.bundle)
+      if (late !== null) return this.#ignore(late)
       messages = readBundleMessages(head)
     } catch (error) {
       if (error instanceof MeshError && error.fault === 'remote') return this.#reject(link, 'malformed')
       throw error
     }
-    this.#judgeNew(link, head.bundle, messages, nowMs)
+    this.#judgeNew(link, head.bundle, messages, isAsked, nowMs)
   }
 
-  /** A bundle of our own was sealed: its numbers are taken before any copy of it can come back. */
-  markOwn(bundle: Bundle): void {
+  /** A bundle of our own was sealed: its numbers are taken, and it is kept, before any copy of it can come back. */
+  takeOwn(bundle: Bundle): void {
     const { originKey, epoch, first, count } = bundle
     this.seen.mark(originKey, epoch, first, first + count - 1, '', this.#options.nowMs())
+    this.#options.store.put(bundle, null)
   }
 
   send(bundle: Bundle): readonly Offer[] {
@@ -147,13 +198,14 @@ export class Router implements PublisherLinks {
     return true
   }
 
-  #judgeNew(link: FloodLink, bundle: Bundle, messages: BundleMessages, nowMs: number): void {
+  #judgeNew(link: FloodLink, bundle: Bundle, messages: BundleMessages, isAsked: boolean, nowMs: number): void {
     const { originKey, epoch, first, count } = bundle
-    const identity = this.#options.identities.admit(bundle.origin)
+    const { identities, ownOriginKey, actions, store } = this.#options
+    const identity = identities.admit(bundle.origin)
     if (identity === null) return this.#reject(link, 'bad-origin')
     if (!this.signing.verify(bundle)) return this.#reject(link, 'bad-signature')
-    const own = originKey === this.#options.ownOriginKey
-    if (own) this.#options.actions.ownEpochMet(epoch)
+    const own = originKey === ownOriginKey
+    if (own) actions.ownEpochMet(epoch)
     const sighting = this.seen.mark(originKey, epoch, first, first + count - 1, link.key, nowMs)
     switch (sighting) {
       case 'new':
@@ -169,8 +221,19 @@ export class Router implements PublisherLinks {
         return
     }
     this.accepted++
-    const isShared = this.#forward(link, unpinned(bundle))
-    if (!own) this.#deliver(bundle, messages, identity.id, isShared, nowMs)
+    if (!isAsked) actions.heard(originKey, link.key, nowMs)
+    if (!isAsked && bundle.ageMs > SLOW_MS) this.#rememberSlow(bundle)
+    store.put(bundle, messages.topics)
+    const isShared = isAsked ? this.#forwardRepaired(link, bundle) : this.#forward(link, unpinned(bundle))
+    if (bundle.flags & BundleFlag.retained) actions.retainedCame(identity, bundle, messages, link.key)
+    if (own) return
+    this.#countTopics(messages, nowMs)
+    if (this.order.admits(originKey, epoch, first, first + count - 1)) {
+      this.#deliver(bundle, messages, identity.id, isShared, nowMs)
+      if (this.order.heldCount > 0) this.order.follow(originKey, epoch)
+    } else if (this.#isWanted(bundle, messages, nowMs)) {
+      this.order.hold({ bundle: unpinned(bundle), messages, from: identity.id, sinceMs: nowMs })
+    }
   }
 
   /**
@@ -188,10 +251,78 @@ export class Router implements PublisherLinks {
     return isShared
   }
 
+  /** What was asked for goes on to those who lack it, whatever its hops, as far as that does not keep new bundles out. */
+  #forwardRepaired(from: FloodLink, bundle: Bundle): boolean {
+    const { originKey, epoch, first, count } = bundle
+    let copy: Bundle | null = null
+    for (const link of this.#links) {
+      if (link.key === from.key || link.bundleBytes >= REPAIRED_FORWARD_BYTES_MAX) continue
+      if (this.#options.repair.holds(link.key, originKey, epoch, first, first + count - 1)) continue
+      copy ??= unpinned(bundle)
+      link.offer(copy)
+    }
+    return copy !== null
+  }
+
+  /** Nobody's fault, and not marked: a younger copy may still come. */
+  #lateness(bundle: Bundle): 'too-old' | 'expired' | null {
+    const { ageMs, flags, timeToLiveS, count } = bundle
+    if (flags & BundleFlag.retained) {
+      if (count !== 1 || timeToLiveS < 1 || timeToLiveS > TIME_TO_LIVE_S_MAX) {
+        throw new MeshError('bad-bundle', 'a retained bundle has one message and a time-to-live of at most 7 days')
+      }
+    } else if (ageMs > this.#options.ageMsMax) {
+      return 'too-old'
+    }
+    return timeToLiveS > 0 && ageMs > timeToLiveS * 1000 ? 'expired' : null
+  }
+
+  #countTopics({ topics, payloads }: BundleMessages, nowMs: number): void {
+    let [first, bytes] = [0, 0]
+    for (let i = 0; i < topics.length; i++) {
+      bytes += payloads[i * 2 + 1]! - payloads[i * 2]!
+      if (topics[i + 1] === topics[first]) continue
+      this.topicCounts.note(topics[first]!, i + 1 - first, bytes, nowMs)
+      first = i + 1
+      bytes = 0
+    }
+  }
+
+  /** Its age is unsigned, and the first copy may be the one that lied: the lowest that any copy shows is kept. */
+  #rememberSlow(bundle: Bundle): void {
+    if (this.#slow.size >= SLOW_MAX) this.#slow.delete(this.#slow.keys().next().value!)
+    this.#slow.set(bundle.key, bundle.heldSinceMs - bundle.ageMs)
+  }
+
+  #lowerAge(copy: Bundle): void {
+    const bornMs = this.#slow.get(copy.key)
+    const copyBornMs = copy.heldSinceMs - copy.ageMs
+    if (bornMs === undefined || copyBornMs <= bornMs) return
+    this.#slow.set(copy.key, copyBornMs)
+    this.#options.store.younger(copy.originKey, copy.epoch, copy.first, copy.ageMs)
+  }
+
+  /** Whether `#deliver` would find a subscriber now. */
+  #isWanted(bundle: Bundle, { topics }: BundleMessages, nowMs: number): boolean {
+    const bornMs = nowMs - ageAt(bundle, nowMs)
+    for (let i = 0; i < topics.length; i++) {
+      if (i > 0 && topics[i] === topics[i - 1]) continue
+      for (const { sinceMs } of this.#options.subscriptions.matching(topics[i]!)) if (sinceMs <= bornMs + 1) return true
+    }
+    return false
+  }
+
   #deliver(bundle: Bundle, messages: BundleMessages, from: string, isShared: boolean, nowMs: number): void {
     const { topics, payloads } = messages
     const { epoch, sentAtMs, hops } = bundle
-    const origin: MessageOrigin = { from, epoch, sentAtMs, hops, replayed: false }
+    const origin: MessageOrigin = {
+      from,
+      epoch,
+      sentAtMs,
+      hops,
+      replayed: false,
+      retained: (bundle.flags & BundleFlag.retained) !== 0,
+    }
     // A subscription hears what was published after it was made; history has its own ways to be asked for.
     const bornMs = nowMs - ageAt(bundle, nowMs)
     let topic = ''

@@ -2,10 +2,11 @@
 // clock, so that nothing is delivered twice however late a copy comes. It does not know bundles' contents or signatures;
 // the router asks `look` before it verifies and calls `mark` after. docs/protocol.md, "Seen".
 
-import { EPOCHS_PER_ORIGIN_MAX, ORIGINS_MAX, RANGES_MAX } from '../limits.ts'
+import { EPOCHS_PER_ORIGIN_MAX, ORIGINS_MAX, RANGES_MAX, RANGES_PER_ORIGIN_MAX } from '../limits.ts'
 import { Ranges } from './ranges.ts'
+import type { Spans } from './spans.ts'
 
-/** A gap that no neighbour claimed for so long may be given up when ranges run out. */
+/** A gap as old as this, of which no neighbour claims anything, may be given up when ranges run out. */
 export const GAP_GIVEN_UP_MS = 60_000
 /** An origin silent for longer than anything is retained may be forgotten: seven days. */
 export const ORIGIN_SILENT_MS: number = 7 * 24 * 3600 * 1000
@@ -23,23 +24,36 @@ interface Origin {
   /** Key of the neighbour that brought its first bundle, or '' for ourselves. */
   readonly introducedBy: string
   lastHeardMs: number
+  /** Ranges of all its epochs. */
+  ranges: number
 }
 
-export interface SeenBounds {
-  readonly originsMax: number
-  readonly rangesMax: number
+export interface SeenOptions {
+  readonly originsMax?: number
+  readonly rangesMax?: number
+  readonly rangesPerOriginMax?: number
+  /** Whether any neighbour says that it holds any of these: then they are worth waiting for. Absent: nobody does. */
+  isClaimed?(origin: string, epoch: number, first: number, last: number): boolean
 }
+
+const NOTHING: Spans = Object.freeze([])
 
 export class Seen {
-  readonly #bounds: SeenBounds
+  readonly #originsMax: number
+  readonly #rangesMax: number
+  readonly #rangesPerOriginMax: number
+  readonly #isClaimed: NonNullable<SeenOptions['isClaimed']>
   readonly #origins = new Map<string, Origin>()
   readonly #introduced = new Map<string, number>()
   #epochs = 0
   #ranges = 0
   #lastScanMs = Number.NEGATIVE_INFINITY
 
-  constructor(bounds: SeenBounds = { originsMax: ORIGINS_MAX, rangesMax: RANGES_MAX }) {
-    this.#bounds = bounds
+  constructor(options: SeenOptions = {}) {
+    this.#originsMax = options.originsMax ?? ORIGINS_MAX
+    this.#rangesMax = options.rangesMax ?? RANGES_MAX
+    this.#rangesPerOriginMax = options.rangesPerOriginMax ?? RANGES_PER_ORIGIN_MAX
+    this.#isClaimed = (...numbers) => options.isClaimed?.(...numbers) ?? false
   }
 
   get counts(): { origins: number; epochs: number; ranges: number } {
@@ -52,8 +66,7 @@ export class Seen {
     if (entry === undefined) return 'new'
     const ranges = entry.epochs.get(epoch)
     if (ranges === undefined) {
-      const full = entry.epochs.size >= EPOCHS_PER_ORIGIN_MAX
-      return full && epoch < oldest(entry.epochs) ? 'old-epoch' : 'new'
+      return isPast(entry, epoch) ? 'old-epoch' : 'new'
     }
     const overlap = ranges.overlap(first, last)
     return overlap === 'none' ? 'new' : overlap === 'all' ? 'duplicate' : 'overlap'
@@ -69,20 +82,58 @@ export class Seen {
     let entry = this.#origins.get(origin)
     const ranges = entry?.epochs.get(epoch)
     if (ranges === undefined) {
-      if (this.#ranges >= this.#bounds.rangesMax && neighbour !== '') return 'no-room'
-    } else if (!this.#makeRoom(ranges, first, last, nowMs)) {
+      if (neighbour !== '' && !this.#hasRoomForEpoch(origin, entry, nowMs)) return 'no-room'
+    } else if (!this.#makeRoom(origin, entry!, epoch, ranges, first, last, nowMs)) {
       return 'no-room'
     }
     if (entry === undefined) {
       if (!this.#mayIntroduce(neighbour, nowMs)) return 'no-room'
-      entry = { epochs: new Map(), introducedBy: neighbour, lastHeardMs: nowMs }
-      this.#origins.set(origin, entry)
-      this.#introduced.set(neighbour, (this.#introduced.get(neighbour) ?? 0) + 1)
+      entry = this.#introduce(origin, neighbour, nowMs)
     }
     entry.lastHeardMs = nowMs
     const into = ranges ?? this.#openEpoch(entry, epoch)
-    this.#ranges += into.add(first, last, nowMs)
+    const change = into.add(first, last, nowMs)
+    entry.ranges += change
+    this.#ranges += change
     return sighting
+  }
+
+  /**
+   * Takes what an earlier run had taken: only at a start, before anything is marked. Beyond the bounds of one epoch its lowest
+   * gaps count as taken; beyond the others, and for an epoch that is too old, nothing is taken and it returns false.
+   */
+  restore(origin: string, epoch: number, spans: Spans, nowMs: number): boolean {
+    if (spans.length === 0) return true
+    if (this.#ranges + spans.length / 2 > this.#rangesMax || this.isPast(origin, epoch)) return false
+    let entry = this.#origins.get(origin)
+    if (entry === undefined) {
+      if (this.#origins.size >= this.#originsMax) return false
+      entry = this.#introduce(origin, '', nowMs)
+    }
+    const change = (entry.epochs.get(epoch) ?? this.#openEpoch(entry, epoch)).restore(spans, nowMs)
+    entry.ranges += change
+    this.#ranges += change
+    return true
+  }
+
+  /** What of these is not taken and could be; may be `spans` itself. Changes nothing. */
+  missing(origin: string, epoch: number, spans: Spans): Spans {
+    const entry = this.#origins.get(origin)
+    if (entry === undefined) return spans
+    const ranges = entry.epochs.get(epoch)
+    if (ranges !== undefined) return ranges.missingOf(spans)
+    return isPast(entry, epoch) ? NOTHING : spans
+  }
+
+  /** Older than all epochs that are kept of that origin: nothing of it will ever be taken. */
+  isPast(origin: string, epoch: number): boolean {
+    const entry = this.#origins.get(origin)
+    return entry !== undefined && !entry.epochs.has(epoch) && isPast(entry, epoch)
+  }
+
+  /** When a bundle of that origin was last taken, by the clock of `mark`; null for one that is not known. */
+  lastHeardMs(origin: string): number | null {
+    return this.#origins.get(origin)?.lastHeardMs ?? null
   }
 
   /** The newest epoch seen of an origin, or null. */
@@ -102,7 +153,9 @@ export class Seen {
   #openEpoch(entry: Origin, epoch: number): Ranges {
     if (entry.epochs.size >= EPOCHS_PER_ORIGIN_MAX) {
       const dropped = oldest(entry.epochs)
-      this.#ranges -= entry.epochs.get(dropped)!.count
+      const { count } = entry.epochs.get(dropped)!
+      entry.ranges -= count
+      this.#ranges -= count
       entry.epochs.delete(dropped)
       this.#epochs--
     }
@@ -112,13 +165,54 @@ export class Seen {
     return ranges
   }
 
-  #makeRoom(ranges: Ranges, first: number, last: number, nowMs: number): boolean {
-    while (ranges.wouldOverflow(first, last)) {
-      const change = ranges.giveUpLowestGap(nowMs, GAP_GIVEN_UP_MS)
-      if (change === null) return false
-      this.#ranges += change
+  #introduce(origin: string, neighbour: string, nowMs: number): Origin {
+    const entry: Origin = { epochs: new Map(), introducedBy: neighbour, lastHeardMs: nowMs, ranges: 0 }
+    this.#origins.set(origin, entry)
+    this.#introduced.set(neighbour, (this.#introduced.get(neighbour) ?? 0) + 1)
+    return entry
+  }
+
+  /** Room for these in an epoch that is known, made by giving up gaps where need be. */
+  #makeRoom(
+    origin: string,
+    entry: Origin,
+    epoch: number,
+    ranges: Ranges,
+    first: number,
+    last: number,
+    nowMs: number,
+  ): boolean {
+    while (ranges.wouldOverflow(first, last)) if (!this.#giveUpGap(origin, entry, epoch, ranges, nowMs)) return false
+    if (entry.ranges < this.#rangesPerOriginMax && this.#ranges < this.#rangesMax) return true
+    if (!ranges.beginsRange(first, last)) return true
+    return this.#hasRoomForEpoch(origin, entry, nowMs)
+  }
+
+  /** Room for one more range of this origin, in whatever epoch. */
+  #hasRoomForEpoch(origin: string, entry: Origin | undefined, nowMs: number): boolean {
+    if (entry !== undefined && entry.ranges >= this.#rangesPerOriginMax && !this.#thin(origin, entry, nowMs))
+      return false
+    return this.#ranges < this.#rangesMax
+  }
+
+  /** Gives up gaps of an origin, of its oldest epoch first, until it has a range less. */
+  #thin(origin: string, entry: Origin, nowMs: number): boolean {
+    const before = entry.ranges
+    for (const epoch of Array.from(entry.epochs.keys()).sort((a, b) => a - b)) {
+      const ranges = entry.epochs.get(epoch)!
+      while (entry.ranges >= before && this.#giveUpGap(origin, entry, epoch, ranges, nowMs)) {}
+      if (entry.ranges < before) return true
     }
-    return this.#ranges < this.#bounds.rangesMax || !ranges.beginsRange(first, last)
+    return false
+  }
+
+  #giveUpGap(origin: string, entry: Origin, epoch: number, ranges: Ranges, nowMs: number): boolean {
+    const isClaimed = (first: number, last: number): boolean => this.#isClaimed(origin, epoch, first, last)
+    const change = ranges.giveUpLowestGap(nowMs, GAP_GIVEN_UP_MS, isClaimed)
+    if (change === null) return false
+    entry.ranges += change
+    this.#ranges += change
+    return true
   }
 
   #mayIntroduce(neighbour: string, nowMs: number): boolean {
@@ -130,8 +224,8 @@ export class Seen {
   }
 
   #hasPlaceFor(neighbour: string): boolean {
-    const { originsMax } = this.#bounds
-    return this.#origins.size < originsMax && (this.#introduced.get(neighbour) ?? 0) < originsMax / 4
+    const introduced = this.#introduced.get(neighbour) ?? 0
+    return this.#origins.size < this.#originsMax && introduced < this.#originsMax / 4
   }
 
   #evictSilent(nowMs: number): void {
@@ -139,12 +233,17 @@ export class Seen {
       if (nowMs - entry.lastHeardMs <= ORIGIN_SILENT_MS) continue
       this.#origins.delete(origin)
       this.#epochs -= entry.epochs.size
-      for (const ranges of entry.epochs.values()) this.#ranges -= ranges.count
+      this.#ranges -= entry.ranges
       const left = (this.#introduced.get(entry.introducedBy) ?? 1) - 1
       if (left === 0) this.#introduced.delete(entry.introducedBy)
       else this.#introduced.set(entry.introducedBy, left)
     }
   }
+}
+
+/** `epoch` is not among the entry's. */
+function isPast(entry: Origin, epoch: number): boolean {
+  return entry.epochs.size >= EPOCHS_PER_ORIGIN_MAX && epoch < oldest(entry.epochs)
 }
 
 function oldest(epochs: ReadonlyMap<number, Ranges>): number {

@@ -1,16 +1,19 @@
-// Who in this program wants which topics, and handing messages to them. docs/protocol.md, "Topics".
+// Who in this program wants which topics, and handing messages to them. What is live comes from the router as it arrives;
+// subscriptions that look back, or may not miss anything, read the store instead (readers/). docs/protocol.md, "Topics".
 
 import { MeshError, reasonOf } from '../errors.ts'
-import type { Message, MessageStream, Subscription } from '../types.ts'
+import type { MeshEvents, Message, MessageStream, SubscribeOptions, Subscription } from '../types.ts'
+import { Fifo } from './readers/fifo.ts'
+import type { ReadContext } from './readers/read-context.ts'
+import { resolveSubscribeOptions, type Storage } from './readers/read-options.ts'
+import { Readers } from './readers/readers.ts'
 import { TopicPattern } from './topics.ts'
 
-/** Messages that an iterated subscription holds for a slow reader, unless it says otherwise. */
-export const STREAM_QUEUE_MAX = 10_000
 export const SUBSCRIPTIONS_MAX = 100_000
 /** Topics whose subscribers are remembered; when full, the memory starts afresh. */
 const CACHED_TOPICS_MAX = 4_096
 
-/** One subscription as the router sees it. */
+/** One live subscription as the router sees it. */
 export interface Subscriber {
   readonly pattern: TopicPattern
   /** By the monotonic clock: only what is younger is live for it. */
@@ -18,22 +21,36 @@ export interface Subscriber {
   deliver(message: Message): void
 }
 
+/** What subscriptions that read the store need; without it there are none. */
+export interface Reading {
+  /** What this node keeps, by its options. */
+  readonly storage: Storage
+  /** A reader in `origin` order passed over what did not come. */
+  gap(gap: MeshEvents['gap'][0]): void
+}
+
 const NOBODY: readonly Subscriber[] = []
 
 export class Subscriptions {
+  /** What subscriptions that read the store have been given; the router counts the others. */
+  readonly delivered: { messages: number; bytes: number } = { messages: 0, bytes: 0 }
   readonly #warn: (code: string, text: string) => void
+  readonly #storage: Storage
+  readonly #readers: Readers
   readonly #exact = new Map<string, Set<Subscriber>>()
   readonly #wild = new Set<Subscriber>()
   readonly #streams = new Set<QueuedStream>()
   readonly #cache = new Map<string, readonly Subscriber[]>()
   #count = 0
 
-  /** `warn` hears of handlers that threw. */
-  constructor(warn: (code: string, text: string) => void) {
+  /** `warn` hears of handlers that threw and of readers that could not do what they were asked. */
+  constructor(warn: (code: string, text: string) => void, reading: Reading | null = null) {
     this.#warn = warn
+    this.#storage = reading?.storage ?? { keepsBundles: false, isDurable: false }
+    this.#readers = new Readers({ warn, delivered: this.delivered, gap: (gap) => reading?.gap(gap) })
   }
 
-  /** Those who want this topic; the same array until a subscription changes. */
+  /** Those who want this topic as it comes; the same array until a subscription changes. */
   matching(topic: string): readonly Subscriber[] {
     const known = this.#cache.get(topic)
     if (known !== undefined) return known
@@ -45,9 +62,68 @@ export class Subscriptions {
     return result
   }
 
-  /** Calls `handler` for each message, in the order of arrival. What it throws becomes a warning. */
-  subscribe(pattern: string, handler: (message: Message) => void, nowMs: number): Subscription {
+  /** The store is there: those who read it begin, now and from now on. */
+  attach(context: ReadContext): void {
+    this.#readers.attach(context)
+  }
+
+  /**
+   * Calls `handler` for each message, in the order of arrival or as `options` say. What it throws becomes a warning. Throws
+   * MeshError `bad-topic`, `bad-argument`, `bad-option`, `already-registered`, `too-large`.
+   */
+  subscribe(
+    pattern: string,
+    handler: (message: Message) => unknown,
+    nowMs: number,
+    options: SubscribeOptions = {},
+  ): Subscription {
     if (typeof handler !== 'function') throw new MeshError('bad-argument', 'a subscription handler must be a function')
+    const resolved = resolveSubscribeOptions(options, this.#storage)
+    const { signal } = options
+    const made =
+      resolved.kind === 'live'
+        ? this.#subscribeLive(pattern, handler, nowMs)
+        : this.#readers.subscribe(pattern, handler, resolved, nowMs)
+    if (signal === undefined) return made
+    const unsubscribe = (): void => {
+      signal.removeEventListener('abort', unsubscribe)
+      made.unsubscribe()
+    }
+    signal.addEventListener('abort', unsubscribe)
+    if (signal.aborted) unsubscribe()
+    return { pattern, unsubscribe }
+  }
+
+  /** A subscription to iterate. Throws as `subscribe` does. */
+  stream(pattern: string, options: SubscribeOptions, nowMs: number): MessageStream {
+    const resolved = resolveSubscribeOptions(options, this.#storage)
+    const { signal } = options
+    if (resolved.kind === 'read') return this.#readers.stream(pattern, resolved, signal, nowMs)
+    const stream = new QueuedStream(pattern, resolved.queueMax, signal, () => {
+      this.#remove(subscriber)
+      this.#streams.delete(stream)
+    })
+    const deliver = (message: Message): void => stream.push(message)
+    const subscriber: Subscriber = { pattern: new TopicPattern(pattern), sinceMs: nowMs, deliver }
+    if (signal?.aborted) stream.unsubscribe()
+    else {
+      this.#add(subscriber)
+      this.#streams.add(stream)
+    }
+    return stream
+  }
+
+  /** Ends every iteration after what is queued, writes durable readers' offsets, and forgets all. */
+  close(): void {
+    for (const stream of [...this.#streams]) stream.unsubscribe()
+    this.#readers.close()
+    this.#exact.clear()
+    this.#wild.clear()
+    this.#cache.clear()
+    this.#count = 0
+  }
+
+  #subscribeLive(pattern: string, handler: (message: Message) => unknown, nowMs: number): Subscription {
     let isOver = false
     const deliver = (message: Message): void => {
       // The rest of a bundle that is just being delivered still comes here.
@@ -70,35 +146,6 @@ export class Subscriptions {
       this.#remove(subscriber)
     }
     return { pattern, unsubscribe }
-  }
-
-  /** A subscription to iterate. `queueMax` messages wait for the reader; beyond, the oldest is dropped and counted. */
-  stream(pattern: string, options: { queueMax?: number; signal?: AbortSignal }, nowMs: number): MessageStream {
-    const { queueMax = STREAM_QUEUE_MAX, signal } = options
-    if (!Number.isInteger(queueMax) || queueMax < 1) {
-      throw new MeshError('bad-argument', 'queueMax must be a whole number of at least 1')
-    }
-    const stream = new QueuedStream(pattern, queueMax, signal, () => {
-      this.#remove(subscriber)
-      this.#streams.delete(stream)
-    })
-    const deliver = (message: Message): void => stream.push(message)
-    const subscriber: Subscriber = { pattern: new TopicPattern(pattern), sinceMs: nowMs, deliver }
-    if (signal?.aborted) stream.unsubscribe()
-    else {
-      this.#add(subscriber)
-      this.#streams.add(stream)
-    }
-    return stream
-  }
-
-  /** Ends every iteration after what is queued, and forgets all. */
-  close(): void {
-    for (const stream of [...this.#streams]) stream.unsubscribe()
-    this.#exact.clear()
-    this.#wild.clear()
-    this.#cache.clear()
-    this.#count = 0
   }
 
   #add(subscriber: Subscriber): void {
@@ -134,8 +181,7 @@ class QueuedStream implements MessageStream {
   readonly #queueMax: number
   readonly #signal: AbortSignal | undefined
   readonly #onEnd: () => void
-  #queue: (Message | undefined)[] = []
-  #at = 0
+  readonly #queue = new Fifo<Message>()
   #waiting: ((result: IteratorResult<Message, undefined>) => void)[] = []
   #ended = false
   readonly #abort = (): void => this.unsubscribe()
@@ -155,8 +201,8 @@ class QueuedStream implements MessageStream {
       reader({ done: false, value: message })
       return
     }
-    if (this.#queue.length - this.#at >= this.#queueMax) {
-      this.#take()
+    if (this.#queue.size >= this.#queueMax) {
+      this.#queue.shift()
       this.dropped++
     }
     this.#queue.push(message)
@@ -173,27 +219,16 @@ class QueuedStream implements MessageStream {
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
     return {
       next: () => {
-        if (this.#queue.length > this.#at) return Promise.resolve({ done: false, value: this.#take() })
+        const message = this.#queue.shift()
+        if (message !== undefined) return Promise.resolve({ done: false, value: message })
         if (this.#ended) return Promise.resolve({ done: true, value: undefined })
         return new Promise((resolve) => this.#waiting.push(resolve))
       },
       return: () => {
         this.unsubscribe()
-        this.#queue = []
-        this.#at = 0
+        this.#queue.clear()
         return Promise.resolve({ done: true, value: undefined })
       },
     }
-  }
-
-  #take(): Message {
-    const message = this.#queue[this.#at]!
-    this.#queue[this.#at++] = undefined
-    // Moving the rest down only now and then keeps the cost per message constant.
-    if (this.#at > 1024 && this.#at * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#at)
-      this.#at = 0
-    }
-    return message
   }
 }

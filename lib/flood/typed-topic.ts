@@ -1,7 +1,7 @@
 // A topic whose payloads are values of one type: a codec at each end, nothing more.
 
 import { reasonOf } from '../errors.ts'
-import type { Message, Receipt, Subscription } from '../types.ts'
+import type { Message, PublishOptions, Receipt, SubscribeOptions, Subscription } from '../types.ts'
 
 /** Turns values into payloads and back. `decode` may throw: its argument comes from others. */
 export interface Codec<T> {
@@ -18,8 +18,8 @@ export const json: Codec<any> = {
 
 /** What a typed topic needs of a Mesh. */
 export interface TopicCarrier {
-  publish(topic: string, data: string | Uint8Array, options?: { signal?: AbortSignal }): Promise<Receipt>
-  subscribe(pattern: string, handler: (message: Message) => void): Subscription
+  publish(topic: string, data: string | Uint8Array, options?: PublishOptions): Promise<Receipt>
+  subscribe(pattern: string, handler: (message: Message) => unknown, options?: SubscribeOptions): Subscription
   warn(code: string, text: string): void
 }
 
@@ -35,21 +35,27 @@ export class TypedTopic<T> {
   }
 
   /** As `Mesh.publish`; rejects also with what the codec throws. */
-  async publish(value: T, options?: { signal?: AbortSignal }): Promise<Receipt> {
+  async publish(value: T, options?: PublishOptions): Promise<Receipt> {
     return this.#carrier.publish(this.name, this.#codec.encode(value), options)
   }
 
-  /** As `Mesh.subscribe`. A payload that the codec refuses becomes a warning `undecodable` and is not delivered. */
-  subscribe(handler: (value: T, message: Message) => void): Subscription {
-    return this.#carrier.subscribe(this.name, (message) => {
+  /**
+   * As `Mesh.subscribe`. A payload that the codec refuses becomes a warning `undecodable` and is not delivered; for a
+   * durable subscription it is done. The removal of a retained value has no value and is not delivered either.
+   */
+  subscribe(handler: (value: T, message: Message) => unknown, options?: SubscribeOptions): Subscription {
+    const decoded = (message: Message): unknown => {
+      if (message.retained && message.data.length === 0) return message.ack()
       let value: T
       try {
         value = this.#codec.decode(message.data)
       } catch (error) {
         this.#carrier.warn('undecodable', `a message on ${this.name} from ${message.from}: ${reasonOf(error)}`)
-        return
+        return message.ack()
       }
-      handler(value, message)
-    })
+      // A durable subscription waits for the promise, and so it must get it.
+      return handler(value, message)
+    }
+    return this.#carrier.subscribe(this.name, decoded, options)
   }
 }

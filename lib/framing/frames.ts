@@ -2,7 +2,14 @@
 // Knows where frames begin and end and how long each may be; what a body means is for link/ and flood/ to say.
 
 import { MeshError } from '../errors.ts'
-import { ABOUT_BYTES_MAX, FRAME_BODY_BYTES_MAX, GOODBYE_BYTES_MAX, PEERS_BYTES_MAX } from '../limits.ts'
+import {
+  ABOUT_BYTES_MAX,
+  FRAME_BODY_BYTES_MAX,
+  GOODBYE_BYTES_MAX,
+  HAVE_BYTES_MAX,
+  PEERS_BYTES_MAX,
+  WANT_BYTES_MAX,
+} from '../limits.ts'
 import { readVarint, VARINT_BYTES_MAX, varintLength, writeVarint } from './varint.ts'
 
 /** Every frame type of version 1. */
@@ -38,8 +45,8 @@ const BODY_BYTES_MAX: ReadonlyMap<number, number> = new Map([
   [FrameType.peers, PEERS_BYTES_MAX],
   [FrameType.about, ABOUT_BYTES_MAX],
   [FrameType.bundle, FRAME_BODY_BYTES_MAX],
-  [FrameType.have, 262_144],
-  [FrameType.want, 262_144],
+  [FrameType.have, HAVE_BYTES_MAX],
+  [FrameType.want, WANT_BYTES_MAX],
   [FrameType.mode, 32],
   [FrameType.given, 32],
   [FrameType.direct, FRAME_BODY_BYTES_MAX],

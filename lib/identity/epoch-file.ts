@@ -9,11 +9,16 @@ const EPOCH_FILE_MODE = 0o600
 /** Epochs begun in the same second differ by so many random values. */
 const PER_SECOND: number = 2 ** 20
 
+/** The least epoch that a run begun at this time takes by the clock. */
+export function epochAt(unixMs: number): number {
+  return Math.max(0, Math.floor(unixMs / 1000)) * PER_SECOND
+}
+
 /** max(`after` + 1, Unix seconds x 2^20 + 20 random bits). */
 export function freshEpoch(after: number, unixMs: number, random: Random): number {
   const [a, b, c] = random.bytes(3)
   const low = ((a! << 16) | (b! << 8) | c!) & (PER_SECOND - 1)
-  const byClock = Math.max(0, Math.floor(unixMs / 1000)) * PER_SECOND + low
+  const byClock = epochAt(unixMs) + low
   return Math.min(INTEGER_MAX, Math.max(after + 1, byClock))
 }
 

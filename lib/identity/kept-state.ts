@@ -38,6 +38,11 @@ export class KeptState {
     return new KeptState(world, folder, warn, () => lock.release())
   }
 
+  /** Where in the folder something of this name is kept; null when nothing is kept. */
+  place(name: string): string | null {
+    return this.#folder === null ? null : join(this.#folder, name)
+  }
+
   /** The 32-byte seed of the identity; made when there is none. Rejects with MeshError `key-file`. */
   async seed(): Promise<Uint8Array> {
     const { files, random } = this.#world

@@ -2,6 +2,7 @@
 
 import { networkInterfaces } from 'node:os'
 import { nodeClock } from './clock.ts'
+import { nodeDatabases } from './database.ts'
 import { plainHost } from './endpoint.ts'
 import { nodeFiles } from './files.ts'
 import { nodeMulticast } from './multicast.ts'
@@ -18,6 +19,7 @@ export function nodeWorld(): World {
     tcp: nodeTcp,
     names: nodeNames,
     files: nodeFiles,
+    databases: nodeDatabases,
     interfaces,
     multicast: nodeMulticast,
   }

@@ -116,12 +116,50 @@ export interface Files {
   lock(path: string): Promise<{ release(): Promise<void> }>
 }
 
+/** One change of a database; `value` null removes the key. */
+export interface DatabaseChange {
+  readonly key: Uint8Array
+  readonly value: Uint8Array | null
+}
+
+export interface DatabaseEntry {
+  readonly key: Uint8Array
+  /** The caller's to keep. */
+  readonly value: Uint8Array
+}
+
+/**
+ * An ordered map of bytes on disk: keys ascend bytewise. Reads see what was committed, at once and without waiting; a value
+ * that the disk did not keep as it was written reads as an empty one. Throws MeshError `data-folder` where it cannot read.
+ */
+export interface Database {
+  get(key: Uint8Array): Uint8Array | null
+  /** Entries with from <= key < to, ascending, or descending with `reverse`. Read step by step, within one turn. */
+  range(from: Uint8Array, to: Uint8Array, options?: { reverse?: boolean }): Iterable<DatabaseEntry>
+  /** All or nothing; durable when it resolves. Rejects when the disk does not take it (full, failing): nothing has changed then. */
+  commit(changes: readonly DatabaseChange[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface Databases {
+  /**
+   * Opens the database in the folder `path`, made when there is none. Keys have at most 512 bytes. Rejects with MeshError
+   * `data-folder`. A damaged one is moved aside to `path`.damaged-<Unix ms>, and a new one opened: `setAside` is its place.
+   * So is one that `accepts` says no to; it may read it within the call, and a new one is accepted empty.
+   */
+  open(
+    path: string,
+    accepts?: (database: Database) => boolean,
+  ): Promise<{ database: Database; setAside: string | null }>
+}
+
 export interface World {
   readonly clock: Clock
   readonly random: Random
   readonly tcp: Tcp
   readonly names: Names
   readonly files: Files
+  readonly databases: Databases
   interfaces(): readonly InterfaceAddress[]
   /** Multicast DNS on this machine's interfaces; null where this world has none. */
   readonly multicast: Multicast | null

@@ -6,7 +6,7 @@ import { type CborValue, decodeCbor, encodeCbor } from '../framing/cbor.ts'
 import { ADDRESS_BYTES_MAX, AGENT_BYTES_MAX, CERTIFICATE_BYTES_MAX, NAME_BYTES_MAX } from '../limits.ts'
 
 /** Keys of the map; numbers are never reused. */
-const Key = { agent: 1, name: 2, record: 3, observed: 4, certificate: 5 } as const
+const Key = { agent: 1, name: 2, record: 3, observed: 4, certificate: 5, keep: 6 } as const
 
 export interface About {
   /** Program and version, for people. */
@@ -17,16 +17,19 @@ export interface About {
   readonly record: Uint8Array | null
   /** The receiver's address as the sender sees it, a binary multiaddr; null when not told. */
   readonly observed: Uint8Array | null
+  /** The sender dialled because its program asked for this very link: the receiver does not shed it. */
+  readonly keep: boolean
 }
 
 /** The frame body. */
 export function encodeAbout(about: About): Uint8Array {
-  const map = new Map<number, string | Uint8Array>([
+  const map = new Map<number, string | number | Uint8Array>([
     [Key.agent, about.agent],
     [Key.name, about.name],
   ])
   if (about.record !== null) map.set(Key.record, about.record)
   if (about.observed !== null) map.set(Key.observed, about.observed)
+  if (about.keep) map.set(Key.keep, 1)
   return encodeCbor(map)
 }
 
@@ -41,6 +44,7 @@ export function decodeAbout(body: Uint8Array): About {
     name: text(map.get(Key.name), 'name', NAME_BYTES_MAX),
     record: bytes(map.get(Key.record), 'node record', Number.POSITIVE_INFINITY),
     observed: bytes(map.get(Key.observed), 'observed address', ADDRESS_BYTES_MAX),
+    keep: number(map.get(Key.keep), 'keep') === 1,
   }
 }
 
@@ -57,5 +61,11 @@ function bytes(value: CborValue | undefined, what: string, bytesMax: number): Ui
   if (!(value instanceof Uint8Array) || value.length > bytesMax) {
     throw new MeshError('bad-frame', `in an about frame, ${what} must be bytes, at most ${bytesMax}`)
   }
+  return value
+}
+
+function number(value: CborValue | undefined, what: string): number {
+  if (value === undefined) return 0
+  if (typeof value !== 'number') throw new MeshError('bad-frame', `in an about frame, ${what} must be a number`)
   return value
 }

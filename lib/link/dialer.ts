@@ -45,14 +45,14 @@ export class Dialer {
     this.#options = options
   }
 
-  async dial(address: Address, signal: AbortSignal, events: DialEvents): Promise<void> {
+  async dial(address: Address, keep: boolean, signal: AbortSignal, events: DialEvents): Promise<void> {
     let outcome: Outcome | null = null
     try {
       const hosts = await this.#resolve(address)
       const reasons: string[] = []
       for (const host of hosts.slice(0, ADDRESSES_PER_TRY_MAX)) {
         if (signal.aborted) return
-        outcome = await this.#tryHost(host, address, signal, events)
+        outcome = await this.#tryHost(host, address, keep, signal, events)
         if (outcome.parts !== null) {
           // It may have been given up while the answer was on its way here.
           if (signal.aborted) return outcome.parts.socket.destroy()
@@ -91,7 +91,13 @@ export class Dialer {
     }
   }
 
-  async #tryHost(host: string, address: Address, signal: AbortSignal, events: DialEvents): Promise<Outcome> {
+  async #tryHost(
+    host: string,
+    address: Address,
+    keep: boolean,
+    signal: AbortSignal,
+    events: DialEvents,
+  ): Promise<Outcome> {
     const { context, tcp, timeoutMs } = this.#options
     const { clock } = context
     const giveUp = new AbortController()
@@ -105,7 +111,7 @@ export class Dialer {
         throw new MeshError('aborted', 'the dial was given up')
       }
       events.handshaking()
-      return await this.#open(socket, address, signal, clock.nowMs() + timeoutMs, events)
+      return await this.#open(socket, { expected: address.peer, keep }, signal, clock.nowMs() + timeoutMs, events)
     } catch (error) {
       if (!(error instanceof MeshError)) throw error
       const late = error.code === 'aborted' && !signal.aborted
@@ -119,14 +125,13 @@ export class Dialer {
 
   #open(
     socket: Socket,
-    address: Address,
+    wish: { expected: string | null; keep: boolean },
     signal: AbortSignal,
     deadlineMs: number,
     events: DialEvents,
   ): Promise<Outcome> {
     return new Promise((resolve) => {
-      const role = { initiator: true, expected: address.peer } as const
-      const opening = new Opening(this.#options.context, socket, role, deadlineMs, {
+      const opening = new Opening(this.#options.context, socket, { initiator: true, ...wish }, deadlineMs, {
         admit: (identity) => events.admit(identity),
         refusalPeers: () => null,
         peersTold: (records, identity) => events.peersTold(records, identity, socket),

@@ -8,33 +8,22 @@
 import { EMPTY } from '../bytes.ts'
 import { MeshError } from '../errors.ts'
 import { CborReader } from '../framing/cbor-reader.ts'
-import { type Frame, type FrameReader, FrameType } from '../framing/frames.ts'
+import { type Frame, FrameType } from '../framing/frames.ts'
 import { decodeGoodbye, encodeGoodbye, GoodbyeCode } from '../framing/goodbye.ts'
-import { recordBuffers } from '../framing/record-buffers.ts'
-import { type RecordOpener, type RecordReader, type RecordSealer, sealedLength } from '../framing/records.ts'
 import type { Identity } from '../identity/identities.ts'
 import { Alarm } from '../io/alarm.ts'
 import type { Clock, Socket } from '../io/world.ts'
-import {
-  DUPLICATE_DRAIN_MS,
-  FRAMES_PER_TURN_MAX,
-  GOODBYE_FLUSH_MS,
-  PEERS_MAX,
-  RECORD_PLAIN_BYTES_MAX,
-  SOCKET_UNSENT_BYTES_MAX,
-  TURN_MS_MAX,
-  WRITE_STALL_MS,
-} from '../limits.ts'
+import { DUPLICATE_DRAIN_MS, GOODBYE_FLUSH_MS, PEERS_MAX, WRITE_STALL_MS } from '../limits.ts'
 import type { About } from './about.ts'
 import type { Farewells } from './farewells.ts'
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
+import { type Brake, Intake } from './intake.ts'
 import { decodePeers, goodbyeReason, type Opened } from './opening.ts'
-import { type OutgoingFrame, plainFrame, type QueueBudget, type SendClass, SendQueue } from './send-queue.ts'
+import { Outflow } from './outflow.ts'
+import { type OutgoingFrame, plainFrame, type QueueBudget, type SendClass } from './send-queue.ts'
 
 /** A neighbour that asks for peers more often than this gets no answer. */
 const ASK_PEERS_MS = 1_000
-/** One buffer for all links: a record is sealed out of it before the next is filled. */
-const plain = new Uint8Array(RECORD_PLAIN_BYTES_MAX)
 
 /** Counted over all links of a node. */
 export interface LinkCounters {
@@ -51,6 +40,7 @@ export interface LinkContext {
   readonly fraction: () => number
   readonly heartbeat: HeartbeatOptions
   readonly budget: QueueBudget
+  readonly brake: Brake
   readonly counters: LinkCounters
 }
 
@@ -86,24 +76,13 @@ export class Link {
   readonly #context: LinkContext
   readonly #events: LinkEvents
   readonly #socket: Socket
-  readonly #records: RecordReader
-  readonly #frames: FrameReader
-  readonly #sealer: RecordSealer
-  readonly #opener: RecordOpener
-  readonly #queue: SendQueue
+  readonly #intake: Intake
+  readonly #outflow: Outflow
   readonly #heartbeat: Heartbeat
   readonly #alarm: Alarm
   #phase: Phase = 'open'
-  #pumpScheduled = false
-  /** Out of turn: what is left of the input is read at the end of this turn. */
-  #yielded = false
   #pong: { body: Uint8Array } | null = null
   #askedPeersMs = Number.NEGATIVE_INFINITY
-  #writtenBytes = 0
-  #handedBytes = 0
-  #progressMs: number
-  /** The last frame to send, once everything before it has gone or time is up. */
-  #goodbye: Uint8Array | null = null
   #closeError: MeshError | null = null
   #flushByMs = Number.POSITIVE_INFINITY
   #destroyByMs = Number.POSITIVE_INFINITY
@@ -120,27 +99,33 @@ export class Link {
     this.#context = context
     this.#events = events
     this.#socket = parts.socket
-    this.#records = parts.records
-    this.#frames = parts.frames
-    this.#sealer = parts.sealer
-    this.#opener = parts.opener
-    this.#queue = new SendQueue(context.budget)
+    const { clock, brake, budget, counters } = context
+    this.#intake = new Intake(parts, clock, brake, {
+      isReading: () => this.#isReading,
+      frame: (frame) => this.#frame(frame),
+      fault: (error) => this.#fault(error),
+    })
+    this.#outflow = new Outflow(parts, clock, budget, counters, () => this.#pumped())
     this.#heartbeat = new Heartbeat(context.heartbeat, context.fraction, nowMs)
-    this.#progressMs = nowMs
-    this.#alarm = new Alarm(context.clock, () => this.#tick())
+    this.#alarm = new Alarm(clock, () => this.#tick())
   }
 
   /** Begins to read and send. Called once, after whoever hears the events knows this link. */
   start(): void {
     this.#socket.attach({
       data: (bytes) => this.#received(bytes),
-      drained: () => this.#drained(),
+      drained: () => this.#outflow.pump(),
       ended: () => this.#otherEnded(),
       closed: (error) => this.#socketClosed(error),
     })
     this.#setAlarm()
     this.#socket.shareReadBuffer?.()
-    this.#read()
+    this.#intake.read()
+  }
+
+  /** IP literal of the other end. */
+  get remoteHost(): string {
+    return this.#socket.remote.host
   }
 
   get isOpen(): boolean {
@@ -153,59 +138,56 @@ export class Link {
 
   /** Bytes that wait here and in the socket. */
   get queuedBytes(): number {
-    return this.#queue.bytes + this.#socket.unsentBytes
+    return this.#outflow.waitingBytes
   }
 
   get bundleBytes(): number {
-    return this.#queue.bundleBytes
+    return this.#outflow.queue.bundleBytes
   }
 
   /** Queues a frame that must not be dropped; whoever sends it bounds it. Ignored when the link is closing. */
   send(into: SendClass, frame: OutgoingFrame): void {
-    if (!this.#queueing()) return frame.dropped()
-    this.#queue.push(into, frame)
-    this.#schedulePump()
+    if (!this.#isQueueing) return frame.dropped()
+    this.#outflow.push(into, frame)
   }
 
   /** Queues a bundle; false when the queue is full or the link is closing. */
   offer(frame: OutgoingFrame): boolean {
-    if (!this.#queueing() || !this.#queue.offer(frame)) return false
-    this.#schedulePump()
-    return true
+    return this.#isQueueing && this.#outflow.offer(frame)
   }
 
   /** Whether `offer` would take a bundle with a body of so many bytes. */
   wouldTake(bodyLength: number): boolean {
-    return this.#queueing() && this.#queue.wouldTake(bodyLength)
+    return this.#isQueueing && this.#outflow.queue.wouldTake(bodyLength)
   }
 
   /** Takes a frame out of the queue; false when it has begun or is not here. */
   withdraw(frame: OutgoingFrame): boolean {
-    return this.#queue.withdraw(frame)
+    return this.#outflow.queue.withdraw(frame)
   }
 
   /** Takes what has not begun out of the queue, to be sent elsewhere. */
   takeQueue(): { into: SendClass; frame: OutgoingFrame }[] {
-    return this.#queue.takeAll()
+    return this.#outflow.queue.takeAll()
   }
 
   /** No other connection takes over: drops what a superseded link still holds. */
   abandon(): void {
     if (this.#phase !== 'superseded') return
     this.#phase = 'over'
-    this.#queue.clear()
+    this.#outflow.queue.clear()
   }
 
   /**
    * Says goodbye and closes. What waits is sent before it when the code is `shuttingDown` and time allows (half of
-   * GOODBYE_FLUSH_MS); with other codes it is dropped. `closed` follows.
+   * GOODBYE_FLUSH_MS); with other codes it is dropped, and `before` alone goes before the goodbye. `closed` follows.
    */
-  close(code: number, text: string): void {
+  close(code: number, text: string, before: OutgoingFrame | null = null): void {
     if (this.#phase === 'draining' && code === GoodbyeCode.shuttingDown) return this.#hurry()
     if (this.#phase !== 'open') return
     this.#phase = code === GoodbyeCode.duplicate ? 'draining' : 'closing'
     this.#closeError = new MeshError('disconnected', goodbyeReason(code, text))
-    this.#sayGoodbye(code, text, code === GoodbyeCode.shuttingDown)
+    this.#sayGoodbye(code, text, code === GoodbyeCode.shuttingDown, before)
   }
 
   /** What is still under way on a losing duplicate is not worth holding up the end of this node. */
@@ -214,67 +196,32 @@ export class Link {
     this.#setAlarm()
   }
 
-  #sayGoodbye(code: number, text: string, flush: boolean): void {
+  #sayGoodbye(code: number, text: string, flush: boolean, before: OutgoingFrame | null): void {
     const nowMs = this.#context.clock.nowMs()
-    this.#goodbye = encodeGoodbye(code, text)
+    this.#outflow.endWith(plainFrame(FrameType.goodbye, encodeGoodbye(code, text)))
     this.#flushByMs = flush ? nowMs + GOODBYE_FLUSH_MS / 2 : nowMs
     this.#destroyByMs = nowMs + (this.#phase === 'draining' ? DUPLICATE_DRAIN_MS : GOODBYE_FLUSH_MS)
-    if (!flush) this.#queue.clear()
-    this.#pump()
+    if (!flush) this.#outflow.queue.clear()
+    if (before !== null) this.#outflow.queue.push('control', before)
+    this.#outflow.pump()
     this.#setAlarm()
   }
 
   // Input
 
   #received(bytes: Uint8Array): void {
-    if (!this.#reading()) return
+    if (!this.#isReading) return
     this.#context.counters.bytesIn += bytes.length
     this.#heartbeat.heard(this.#context.clock.nowMs())
-    this.#records.push(bytes)
-    if (!this.#yielded) this.#read()
-    this.#records.keep()
+    this.#intake.received(bytes)
   }
 
-  #read(): void {
-    const { clock } = this.#context
-    const startMs = clock.nowMs()
-    let frames = 0
-    try {
-      while (this.#reading()) {
-        const frame = this.#frames.next()
-        if (frame !== null) {
-          this.#frame(frame)
-          if (++frames >= FRAMES_PER_TURN_MAX || clock.nowMs() - startMs >= TURN_MS_MAX) return this.#yield()
-          continue
-        }
-        const record = this.#records.next()
-        if (record === null) return
-        this.#frames.push(this.#opener.open(record))
-      }
-    } catch (error) {
-      if (!(error instanceof MeshError) || error.fault !== 'remote') throw error
-      this.#fault(error)
-    }
-  }
-
-  #queueing(): boolean {
+  get #isQueueing(): boolean {
     return this.#phase === 'open' || this.#phase === 'superseded'
   }
 
-  #reading(): boolean {
+  get #isReading(): boolean {
     return this.#phase === 'open' || this.#phase === 'draining'
-  }
-
-  #yield(): void {
-    if (!this.#reading()) return
-    this.#yielded = true
-    this.#socket.pause()
-    this.#context.clock.endOfTurn(() => {
-      this.#yielded = false
-      if (this.#reading()) this.#read()
-      // Also when nothing is read any more: a paused socket does not notice that its other end has left.
-      if (!this.#yielded) this.#socket.resume()
-    })
   }
 
   #frame(frame: Frame): void {
@@ -339,9 +286,10 @@ export class Link {
     const { code, text } = decodeGoodbye(body)
     const error = this.#closeError ?? new MeshError('peer-said-goodbye', goodbyeReason(code, text))
     // A losing duplicate is read to its end at the other end too, and a frame that has begun here goes nowhere else.
-    if (code === GoodbyeCode.duplicate || this.#phase === 'draining') this.#finishFrame()
+    if (code === GoodbyeCode.duplicate || this.#phase === 'draining') this.#outflow.finishFrame()
     if (code === GoodbyeCode.duplicate && this.#phase === 'open') {
       this.#phase = 'superseded'
+      this.#outflow.stop()
       this.#alarm.cancel()
       this.#report(error, code)
     } else {
@@ -372,104 +320,44 @@ export class Link {
     }
     this.#phase = 'closing'
     this.#closeError = error
-    this.#sayGoodbye(GoodbyeCode.protocolError, error.message, false)
+    this.#sayGoodbye(GoodbyeCode.protocolError, error.message, false, null)
     this.#report(error, null)
   }
 
   // Output
 
-  #schedulePump(): void {
-    if (this.#pumpScheduled) return
-    this.#pumpScheduled = true
-    this.#context.clock.endOfTurn(() => {
-      this.#pumpScheduled = false
-      this.#pump()
-    })
-  }
-
-  #pump(): void {
-    if (this.#phase === 'over' || this.#phase === 'superseded') return
-    const { clock, counters } = this.#context
-    const nowMs = clock.nowMs()
-    const begunBefore = this.#queue.begun
-    // The time that a neighbour may take begins when something waits for it.
-    this.#measureProgress(nowMs)
-    while (this.#socket.unsentBytes < SOCKET_UNSENT_BYTES_MAX) {
-      const whole = this.#queue.takeWhole(RECORD_PLAIN_BYTES_MAX)
-      if (whole !== null) {
-        this.#writeRecord(whole)
-        continue
-      }
-      const length = this.#queue.fill(plain, 0, RECORD_PLAIN_BYTES_MAX, nowMs)
-      if (length === 0) {
-        if (this.#goodbye === null) break
-        this.#queue.push('control', plainFrame(FrameType.goodbye, this.#goodbye))
-        this.#goodbye = null
-        continue
-      }
-      this.#writeRecord(plain.subarray(0, length))
+  #pumped(): void {
+    if (this.#phase === 'open') {
+      this.#setAlarm()
+      this.#events.progressed()
+    } else if (this.#outflow.isDone) {
+      this.#socket.end()
     }
-    counters.framesOut += this.#queue.begun - begunBefore
-    this.#measureProgress(nowMs)
-    if (this.#phase !== 'open') {
-      if (this.#goodbye === null && this.#queue.isEmpty) this.#socket.end()
-      return
-    }
-    this.#setAlarm()
-    this.#events.progressed()
-  }
-
-  /** Seals the bytes and writes the record. */
-  #writeRecord(content: Uint8Array): void {
-    const { bytes, release } = recordBuffers.take(sealedLength(content.length))
-    this.#sealer.seal(content, bytes, 0)
-    this.#context.counters.bytesOut += bytes.length
-    this.#writtenBytes += bytes.length
-    this.#socket.write(bytes, release)
-  }
-
-  /** Writes the rest of the frame that is under way, whatever the socket still holds. */
-  #finishFrame(): void {
-    for (;;) {
-      const length = this.#queue.fillCurrent(plain, 0, RECORD_PLAIN_BYTES_MAX)
-      if (length === 0) return
-      this.#writeRecord(plain.subarray(0, length))
-    }
-  }
-
-  #drained(): void {
-    this.#pump()
-  }
-
-  #measureProgress(nowMs: number): void {
-    const handed = this.#writtenBytes - this.#socket.unsentBytes
-    if (handed > this.#handedBytes || this.#socket.unsentBytes === 0) this.#progressMs = nowMs
-    this.#handedBytes = handed
   }
 
   // Time
 
   #setAlarm(): void {
     if (this.#phase === 'over') return
-    const stallMs = this.#socket.unsentBytes > 0 ? this.#progressMs + WRITE_STALL_MS : Number.POSITIVE_INFINITY
+    const stallMs = (this.#outflow.stuckSinceMs ?? Number.POSITIVE_INFINITY) + WRITE_STALL_MS
     const beatMs = this.#phase === 'open' ? this.#heartbeat.deadlineMs : Number.POSITIVE_INFINITY
-    const flushMs = this.#goodbye === null ? Number.POSITIVE_INFINITY : this.#flushByMs
+    const flushMs = this.#outflow.isEnding ? this.#flushByMs : Number.POSITIVE_INFINITY
     this.#alarm.set(Math.min(stallMs, beatMs, flushMs, this.#destroyByMs))
   }
 
   #tick(): void {
     if (this.#phase === 'over') return
     const nowMs = this.#context.clock.nowMs()
-    this.#measureProgress(nowMs)
+    this.#outflow.measureProgress(nowMs)
     if (nowMs >= this.#destroyByMs) return this.#destroy(this.#closeError!, false)
-    if (nowMs - this.#progressMs >= WRITE_STALL_MS) {
+    if (nowMs - (this.#outflow.stuckSinceMs ?? nowMs) >= WRITE_STALL_MS) {
       const seconds = WRITE_STALL_MS / 1000
       return this.#destroy(new MeshError('peer-stuck', `the neighbour took no bytes for ${seconds} s`), true)
     }
-    if (this.#goodbye !== null && nowMs >= this.#flushByMs) {
-      this.#queue.clear()
+    if (this.#outflow.isEnding && nowMs >= this.#flushByMs) {
+      this.#outflow.queue.clear()
       this.#flushByMs = Number.POSITIVE_INFINITY
-      this.#pump()
+      this.#outflow.pump()
     }
     if (this.#phase === 'open') this.#beat(nowMs)
     this.#setAlarm()
@@ -481,8 +369,8 @@ export class Link {
       const { missedMax } = this.#context.heartbeat
       this.#destroy(new MeshError('peer-silent', `nothing came from the neighbour over ${missedMax} pings`), true)
     } else if (due !== null) {
-      this.#queue.push('control', plainFrame(FrameType.ping, due))
-      this.#pump()
+      this.#outflow.queue.push('control', plainFrame(FrameType.ping, due))
+      this.#outflow.pump()
     }
   }
 
@@ -494,8 +382,9 @@ export class Link {
   #over(error: MeshError, goodbyeCode: number | null): void {
     if (this.#phase === 'over' || this.#phase === 'superseded') return
     this.#phase = 'over'
+    this.#outflow.stop()
     this.#alarm.cancel()
-    this.#queue.clear()
+    this.#outflow.queue.clear()
     this.#report(error, goodbyeCode)
   }
 

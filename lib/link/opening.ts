@@ -44,8 +44,8 @@ export interface OpeningContext {
   readonly network: Network
   /** Features offered in the handshake. */
   readonly features: readonly string[]
-  /** The body of our `about` for a connection whose other end is `remote`. */
-  about(remote: Endpoint): Uint8Array
+  /** The body of our `about` for a connection whose other end is `remote`. `keep`: see About. */
+  about(remote: Endpoint, keep: boolean): Uint8Array
   /** Throws a MeshError with a remote fault when the node record is not genuine or not of this identity. */
   checkRecord(record: Uint8Array, identity: Identity): void
 }
@@ -94,6 +94,7 @@ export class Opening {
   readonly #socket: Socket
   readonly #initiator: boolean
   readonly #expected: string | null
+  readonly #keep: boolean
   readonly #events: OpeningEvents
   readonly #records = new RecordReader(HANDSHAKE_RECORD_BYTES_MAX)
   readonly #deadline: Alarm
@@ -102,13 +103,13 @@ export class Opening {
   #features: readonly string[] = []
 
   /**
-   * Starts at once. `expected`: the peer id that a dialer insists on. `deadlineMs` is absolute. For a listener, `first` is
-   * what was read behind the preamble.
+   * Starts at once. `expected`: the peer id that a dialer insists on; `keep`: see About. `deadlineMs` is absolute. For a
+   * listener, `first` is what was read behind the preamble.
    */
   constructor(
     context: OpeningContext,
     socket: Socket,
-    role: { initiator: true; expected: string | null } | { initiator: false; first: Uint8Array },
+    role: { initiator: true; expected: string | null; keep: boolean } | { initiator: false; first: Uint8Array },
     deadlineMs: number,
     events: OpeningEvents,
   ) {
@@ -116,6 +117,7 @@ export class Opening {
     this.#socket = socket
     this.#initiator = role.initiator
     this.#expected = role.initiator ? role.expected : null
+    this.#keep = role.initiator && role.keep
     this.#events = events
     const { keyPair, network, primitives, random } = context
     const state = new HandshakeState({
@@ -224,7 +226,7 @@ export class Opening {
         return this.#refuse(admission.code, admission.error.message, peers, admission.error)
       }
     }
-    this.#writeSealed(sealer, encodeFrame(FrameType.about, this.#context.about(this.#socket.remote)))
+    this.#writeSealed(sealer, encodeFrame(FrameType.about, this.#context.about(this.#socket.remote, this.#keep)))
   }
 
   #frame(frame: Frame, identity: Identity): void {

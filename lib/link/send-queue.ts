@@ -111,7 +111,7 @@ export class SendQueue {
   begun = 0
   #bytes = 0
   #bundleBytes = 0
-  /** The queue was full: no bundle until it is empty, so that there is one gap and not a thousand. */
+  /** Its bundles were too many: no other until they are gone, so that there is one gap and not a thousand. */
   #stalled = false
 
   constructor(budget: QueueBudget) {
@@ -133,14 +133,18 @@ export class SendQueue {
     return this.#bytes === 0 && !this.#midFrame
   }
 
-  /** Whether `offer` would take a bundle with a body of so many bytes. */
+  /**
+   * Whether `offer` would take a bundle with a body of so many bytes. Only bundles count against their bound: what a
+   * neighbour asked for goes beside them, in its own share, and must not keep the new ones out.
+   */
   wouldTake(bodyLength: number): boolean {
     if (this.#bytes === 0) return true
+    if (this.#budget.bytes + bodyLength > this.#budget.bytesMax) return false
+    if (this.#bundleBytes === 0) return true
     return (
       !this.#stalled &&
-      this.#bytes + bodyLength <= LINK_QUEUE_BYTES_MAX &&
-      this.#classes.bundle.length < LINK_QUEUE_FRAMES_MAX &&
-      this.#budget.bytes + bodyLength <= this.#budget.bytesMax
+      this.#bundleBytes + bodyLength <= LINK_QUEUE_BYTES_MAX &&
+      this.#classes.bundle.length < LINK_QUEUE_FRAMES_MAX
     )
   }
 

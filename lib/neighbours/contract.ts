@@ -5,9 +5,10 @@ import type { ErrorCode, MeshError } from '../errors.ts'
 import type { Address } from '../identity/address.ts'
 import type { Identity } from '../identity/identities.ts'
 import type { AddressSource, NeighbourSnapshot } from '../types.ts'
+import type { AddressBook } from './address-book.ts'
 
 /** Where a wanted address came from. `seed` and `manual` were asked for by a person; the others are candidates. */
-export type TargetSource = Exclude<AddressSource, 'inbound'>
+export type TargetSource = Exclude<AddressSource, 'inbound' | 'visit'>
 
 /** What the table needs of a connection that is open, or just about to be. Compared by object identity. */
 export interface TableLink {
@@ -15,6 +16,10 @@ export interface TableLink {
   readonly direction: 'in' | 'out'
   /** Multiaddr text of the other end; for `out` the dialled one. */
   readonly address: string
+  /** Of the newest answered ping; null before the first. */
+  readonly roundTripMs: number | null
+  /** What the other end said of itself; `keep`: its program asked for this very link. */
+  readonly about: { readonly keep: boolean }
   /** Sends goodbye, then closes; nothing when it is over already. May call `NeighbourTable.closed` back at once or later; the table has let go of it already. */
   close(code: number, text: string): void
 }
@@ -23,7 +28,10 @@ export interface TableLink {
 export interface DialAttempt {
   readonly number: number
   readonly address: Address
-  readonly source: TargetSource
+  /** `visit`: nobody wants it but a visit. */
+  readonly source: TargetSource | 'visit'
+  /** The program asked for this very link: what `about` tells the other end, so that it does not shed it. */
+  readonly keep: boolean
 }
 
 /** What the table tells its surroundings to do. Each may call back into the table before it returns. */
@@ -43,6 +51,10 @@ export interface TableActions {
   neighbourDown(link: TableLink, reason: string, retryInMs: number | null, code: ErrorCode): void
   /** This try failed. `retryInMs`: until the next one at the same address; null when there is none. */
   dialFailed(attempt: DialAttempt, reason: string, retryInMs: number | null, code: ErrorCode): void
+  /** A link too many here, of whose peer the table has let go: tell it of other nodes, then say goodbye 2. */
+  shed(link: TableLink): void
+  /** This node has too few links and nobody to dial: ask this neighbour for others. */
+  askPeers(link: TableLink): void
   /** Something a person should know. `code` is stable. */
   warning(code: string, text: string): void
 }
@@ -52,15 +64,27 @@ export type Verdict =
   | { readonly ok: true }
   | { readonly ok: false; readonly code: number; readonly reason: ErrorCode; readonly text: string }
 
-/** Told the end of one `NeighbourTable.connect`: exactly one of the two, once, unless it was withdrawn before. */
+/** Told the end of one `NeighbourTable.connect` or `visit`: exactly one of the two, once, unless it was withdrawn before. */
 export interface ConnectListener {
   /** A link with the peer at that address is open; possibly one that was open before, or that the peer dialled. */
   opened(link: TableLink): void
   failed(error: MeshError): void
 }
 
+/** What nodes tell of their links, as far as the table needs it. Public keys have 32 bytes. */
+export interface TableTopology {
+  /** Whether there is a way to this node over links that nodes tell of. */
+  isReachable(publicKey: Uint8Array): boolean
+  /** How many neighbours it has by its own words; null where it said nothing. */
+  degreeOf(publicKey: Uint8Array): number | null
+  /** Whether it would stay joined with us without our link with it: over a common neighbour, or in two separate ways. */
+  hasOtherWays(publicKey: Uint8Array): boolean
+}
+
 export interface TableOptions {
   readonly own: Identity
+  readonly book: AddressBook
+  readonly topology: TableTopology
   readonly degree: { readonly target: number; readonly chosenMax: number; readonly max: number }
   readonly backoff: { readonly firstMs: number; readonly maxMs: number; readonly resetAfterMs: number }
   /** 0 <= x < 1; for jitter and choice, need not be strong. */

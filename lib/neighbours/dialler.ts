@@ -2,7 +2,7 @@
 // docs/protocol.md section 5.3 has the rule for second dials.
 
 import type { Identity } from '../identity/identities.ts'
-import { CANDIDATE_DIALS_PER_SECOND_MAX, DIALS_MAX } from '../limits.ts'
+import { CANDIDATE_DIALS_PER_SECOND_MAX, DIALS_MAX, UNTRIED_DIALS_MAX } from '../limits.ts'
 import type { DialAttempt } from './contract.ts'
 import type { Target } from './target.ts'
 
@@ -17,6 +17,7 @@ export interface RunningDial {
 
 /** How things stand in the table. */
 export interface Occupancy {
+  /** Open links but visits. */
   readonly open: number
   /** Open links that this node chose to dial by itself: seeds and candidates, but not what the program connected to. */
   readonly chosen: number
@@ -24,6 +25,14 @@ export interface Occupancy {
   readonly chosenMax: number
   /** Whether one more link with a peer that was asked for would be admitted. */
   readonly roomForAsked: boolean
+  /** Whether one more visit would be. */
+  readonly roomForVisits: boolean
+  /** Candidates may be dialled now, as far as time goes. */
+  readonly seeks: boolean
+  /** The next candidate had better be one that is near, or one that is not. */
+  readonly prefersNear: boolean
+  /** A seed that is not needed at present. */
+  isAsleep(target: Target): boolean
 }
 
 export type Choice =
@@ -53,9 +62,15 @@ export class Dialler {
     return this.#running.get(attempt.number)
   }
 
+  /** The targets being dialled. */
+  *targets(): IterableIterator<Target> {
+    for (const { target } of this.#running.values()) yield target
+  }
+
   /** Starts an attempt and puts the target into its state. */
-  begin(target: Target, nowMs: number): DialAttempt {
-    const attempt: DialAttempt = { number: ++this.#lastNumber, address: target.address, source: target.visibleSource }
+  begin(target: Target, keep: boolean, nowMs: number): DialAttempt {
+    const { address, visibleSource: source } = target
+    const attempt: DialAttempt = { number: ++this.#lastNumber, address, source, keep }
     if (!target.urgent) {
       this.#candidateDialsMs.push(nowMs)
       if (this.#candidateDialsMs.length > CANDIDATE_DIALS_PER_SECOND_MAX) this.#candidateDialsMs.shift()
@@ -82,32 +97,66 @@ export class Dialler {
 
   /**
    * What to dial next of the targets that are `wanted`: whom somebody waits for, then seeds and manual addresses, whoever has
-   * waited longest first; then the candidate with fewest failures, at random among equals. Never two dials at once that
-   * would reach the same socket or the same peer, and never more than DIALS_MAX.
+   * waited longest first; then a candidate where somebody was found before, then the one with fewest failures, then near or
+   * far ones as preferred, at random among equals. Never two dials at once that would reach the same socket or the same
+   * peer, never more than DIALS_MAX, and of candidates where nobody was found before never more than UNTRIED_DIALS_MAX.
    */
   choose(targets: Iterable<Target>, occupancy: Occupancy, nowMs: number): Choice {
     if (this.#running.size >= DIALS_MAX) return NOTHING
-    const chosen = occupancy.chosen + this.#chosenRunning()
-    const mayChoose = chosen < occupancy.chosenMax
-    const mayTryCandidates = mayChoose && occupancy.open + this.#running.size < occupancy.target
+    const mayChoose = this.mayChoose(occupancy)
+    const [tried, untried] = [this.hasRoomFor(true, occupancy), this.hasRoomFor(false, occupancy)]
     let asked: Target | null = null
     let candidate: Target | null = null
     let equals = 0
     for (const target of targets) {
-      if (target.state.kind !== 'wanted' || this.#isUnderWay(target)) continue
+      if (target.state.kind !== 'wanted' || occupancy.isAsleep(target) || this.#isUnderWay(target)) continue
       if (target.urgent) {
-        if (!occupancy.roomForAsked || (isOwnChoice(target) && !mayChoose)) continue
+        const hasRoom = target.isWish ? occupancy.roomForAsked : occupancy.roomForVisits
+        if (!hasRoom || (isOwnChoice(target) && !mayChoose)) continue
         if (asked === null || comesBefore(target, asked)) asked = target
-      } else if (mayTryCandidates) {
-        const fewer = candidate === null ? -1 : target.backoff.failures - candidate.backoff.failures
-        equals = fewer < 0 ? 1 : fewer === 0 ? equals + 1 : equals
-        if (fewer < 0 || (fewer === 0 && this.#fraction() * equals < 1)) candidate = target
+      } else if (mayChoose && this.#mayTry(target, occupancy, target.isTried ? tried : untried)) {
+        const order = candidate === null ? -1 : candidateOrder(target, candidate, occupancy.prefersNear)
+        equals = order < 0 ? 1 : order === 0 ? equals + 1 : equals
+        if (order < 0 || (order === 0 && this.#fraction() * equals < 1)) candidate = target
       }
     }
     if (asked !== null) return { kind: 'dial', target: asked }
     if (candidate === null) return NOTHING
     const untilMs = this.#candidateSlotMs()
     return nowMs >= untilMs ? { kind: 'dial', target: candidate } : { kind: 'wait', untilMs }
+  }
+
+  /** Whether this node may choose one more link by itself. */
+  mayChoose(occupancy: Occupancy): boolean {
+    return occupancy.chosen + this.#chosenRunning() < occupancy.chosenMax
+  }
+
+  /**
+   * Whether one more dial to a candidate where somebody was found before (`tried`), or was not, could lead to a link that is
+   * wanted. A dial to nowhere takes seconds to fail; so that made-up addresses cannot hold up those that are proven, the latter
+   * do not wait for the former.
+   */
+  hasRoomFor(tried: boolean, { open, target }: Occupancy): boolean {
+    const untried = this.#untriedRunning()
+    if (!tried && untried >= UNTRIED_DIALS_MAX) return false
+    return open + this.#neighboursRunning() - (tried ? untried : 0) < target
+  }
+
+  #mayTry({ book, isTried }: Target, { seeks }: Occupancy, hasRoom: boolean): boolean {
+    if (book?.isProbe) return isTried || this.#untriedRunning() < UNTRIED_DIALS_MAX
+    return seeks && hasRoom
+  }
+
+  #neighboursRunning(): number {
+    let count = 0
+    for (const { attempt } of this.#running.values()) if (attempt.source !== 'visit') count++
+    return count
+  }
+
+  #untriedRunning(): number {
+    let count = 0
+    for (const { target } of this.#running.values()) if (!target.urgent && !target.isTried) count++
+    return count
   }
 
   #candidateSlotMs(): number {
@@ -117,7 +166,9 @@ export class Dialler {
 
   #chosenRunning(): number {
     let count = 0
-    for (const { attempt } of this.#running.values()) if (attempt.source !== 'manual') count++
+    for (const { attempt } of this.#running.values()) {
+      if (attempt.source !== 'manual' && attempt.source !== 'visit') count++
+    }
     return count
   }
 
@@ -127,13 +178,20 @@ export class Dialler {
   }
 }
 
+/** Negative where `a` is to be dialled before `b`. */
+function candidateOrder(a: Target, b: Target, prefersNear: boolean): number {
+  const tried = Number(b.isTried) - Number(a.isTried)
+  const failures = a.backoff.failures - b.backoff.failures
+  return tried || failures || Number(b.isNear === prefersNear) - Number(a.isNear === prefersNear)
+}
+
 /** A seed that nobody waits for counts among the links that this node chooses. */
 function isOwnChoice(target: Target): boolean {
-  return target.source === 'seed' && target.listeners.size === 0
+  return target.source === 'seed' && !target.isAwaited
 }
 
 function comesBefore(a: Target, b: Target): boolean {
-  const awaited = Number(b.listeners.size > 0) - Number(a.listeners.size > 0)
+  const awaited = Number(b.isAwaited) - Number(a.isAwaited)
   return (awaited || sinceMs(a) - sinceMs(b) || a.order - b.order) < 0
 }
 

@@ -1,6 +1,7 @@
 // What a dialer does after a connection or a try has ended, by the goodbye code that it was given. A pure function.
 // docs/protocol.md section 5.8.
 
+import type { MeshError } from '../errors.ts'
 import { GoodbyeCode } from '../framing/goodbye.ts'
 import { BAN_FIRST_MS } from './bans.ts'
 
@@ -21,7 +22,7 @@ export type NextStep =
 
 /**
  * `goodbyeCode`: null when the connection ended without one. `asked`: a seed or a program's wish, which is kept whatever
- * happens; other addresses are candidates, of which there are more.
+ * happens; other addresses are candidates, of which there are more. `direction`: who dialled that connection; `in`: the other end.
  *
  * | code | next step |
  * | --- | --- |
@@ -32,10 +33,11 @@ export type NextStep =
  * | 4 not admitted | asked for: hourly; candidate: forgotten |
  * | 5 misbehaviour | the length of a first ban |
  * | 6 idle | asked for: as code 2; candidate: forgotten until someone names it again |
+ * | 6 on a link that the other end dialled | asked for: back-off, for the wish is our own; candidate: as code 2 |
  * | 7 self | never |
  * | unknown | as code 0 |
  */
-export function nextStep(goodbyeCode: number | null, asked: boolean): NextStep {
+export function nextStep(goodbyeCode: number | null, asked: boolean, direction: 'in' | 'out' = 'out'): NextStep {
   switch (goodbyeCode) {
     case GoodbyeCode.tooMany:
     case GoodbyeCode.protocolError:
@@ -45,10 +47,25 @@ export function nextStep(goodbyeCode: number | null, asked: boolean): NextStep {
     case GoodbyeCode.misbehaviour:
       return { kind: 'wait', waitMs: BAN_FIRST_MS }
     case GoodbyeCode.idle:
+      if (direction === 'in') return asked ? { kind: 'retry' } : { kind: 'retry-later' }
       return asked ? { kind: 'retry-later' } : { kind: 'forget' }
     case GoodbyeCode.self:
       return { kind: 'ours' }
     default:
       return { kind: 'retry' }
   }
+}
+
+/** What follows a try that led to no open link. `provenOurs`: the other end has proven to be ourselves. */
+export function stepAfterTry(
+  error: MeshError,
+  provenOurs: boolean,
+  goodbyeCode: number | null,
+  asked: boolean,
+): NextStep {
+  // Only an identity proves that an address is ours: TCP alone also meets itself on a port where nobody listens yet.
+  if (provenOurs) return { kind: 'ours' }
+  if (error.code === 'banned') return { kind: 'retry-later' }
+  if (error.code === 'disconnected' && !asked) return { kind: 'forget' }
+  return nextStep(goodbyeCode, asked)
 }

@@ -1,30 +1,23 @@
 // How this node comes to the links that it wants: it holds the wanted addresses, dials what is due, and decides what a failure
-// or the end of a link means for them. It reads which links are open and never changes that: the table does.
-// docs/protocol.md section 5.8.
+// or the end of a link means for them. It reads which links are open and never changes that: the table does. How many links
+// there should be is degree.ts's; when an address is due again, aftermath.ts's. docs/protocol.md section 5.8.
 
 import { MeshError } from '../errors.ts'
 import type { Address } from '../identity/address.ts'
 import type { Identity } from '../identity/identities.ts'
-import { CANDIDATE_FAILURES_MAX, CONNECTS_WAITING_MAX } from '../limits.ts'
-import type { OpenNeighbour } from './admission.ts'
+import { CONNECTS_WAITING_MAX } from '../limits.ts'
+import { type OpenNeighbour, ordinaryCount } from './admission.ts'
+import { Aftermath } from './aftermath.ts'
 import { Backoff } from './backoff.ts'
 import type { Bans } from './bans.ts'
 import type { ConnectListener, DialAttempt, TableLink, TableOptions, TargetSource } from './contract.ts'
+import { Degree } from './degree.ts'
 import { Dialler, type RunningDial } from './dialler.ts'
-import { type NextStep, nextStep } from './next-step.ts'
-import type { Target } from './target.ts'
+import { type NextStep, stepAfterTry } from './next-step.ts'
+import { namesOf, type Target } from './target.ts'
 import { Targets } from './targets.ts'
 import { UnwantedPeers } from './unwanted.ts'
-
-/** What the pursuit sees of the table. */
-export interface OpenLinks {
-  readonly size: number
-  /** By Identity.key. */
-  get(key: string): OpenNeighbour | undefined
-  values(): Iterable<OpenNeighbour>
-  /** Whether one more peer that was asked for would be admitted. */
-  hasRoomForAsked(): boolean
-}
+import { settleVisits, Visit } from './visits.ts'
 
 /** Who must hear of a change once the state is whole again; given back to `tell` or `fail`. */
 export interface Waiting {
@@ -32,31 +25,46 @@ export interface Waiting {
   readonly cancelled: readonly DialAttempt[]
 }
 
+/** What it sees of the table. */
+export interface PursuitView {
+  /** By Identity.key. */
+  readonly open: ReadonlyMap<string, OpenNeighbour>
+  readonly bans: Bans
+  /** Whether one more peer that was asked for would be admitted. */
+  hasRoomForAsked(): boolean
+  /** Whether the link with this Identity.key is over, and stands only until a dial under way has taken its place. */
+  isLeaving(key: string): boolean
+}
+
 export class Pursuit {
   readonly targets: Targets
   readonly dialler: Dialler
   readonly unwanted: UnwantedPeers = new UnwantedPeers()
+  readonly degree: Degree
+  readonly aftermath: Aftermath
   readonly #options: TableOptions
-  readonly #open: OpenLinks
-  readonly #bans: Bans
+  readonly #view: PursuitView
   #started = false
   #planning = false
   /** When the rate of candidates allows the next dial; null while nothing waits for that. */
   #candidateSlotMs: number | null = null
 
-  constructor(options: TableOptions, open: OpenLinks, bans: Bans) {
+  constructor(options: TableOptions, view: PursuitView) {
     this.#options = options
-    this.#open = open
-    this.#bans = bans
+    this.#view = view
     this.targets = new Targets(() => new Backoff(options.backoff, options.fraction))
     this.dialler = new Dialler(options.fraction)
+    const { targets, dialler, unwanted } = this
+    this.aftermath = new Aftermath(options, targets, view.bans)
+    this.degree = new Degree(options, { ...view, targets, dialler, unwanted })
   }
 
   get started(): boolean {
     return this.#started
   }
 
-  start(): void {
+  start(nowMs: number): void {
+    if (!this.#started) this.degree.start(nowMs)
     this.#started = true
   }
 
@@ -81,6 +89,15 @@ export class Pursuit {
     return true
   }
 
+  /** As NeighbourTable.unwantPeer, without the link; `linked`: whose that is, if there is one. Null: there is nothing to end. */
+  unwant(peer: string, linked: Identity | null): Waiting | null {
+    const names = new Set(linked === null ? [peer] : [peer, linked.id, linked.key])
+    const targets = [...this.targets].filter((target) => namesOf(target).some((name) => names.has(name)))
+    if (linked === null && targets.length === 0) return null
+    this.unwanted.add([...names, ...targets.flatMap(namesOf)])
+    return this.drop(targets)
+  }
+
   /** As NeighbourTable.connect, without the dial: `plan` must follow. */
   connect(address: Address, listener: ConnectListener, nowMs: number): (nowMs: number) => void {
     const target = this.#targetToConnect(address, nowMs)
@@ -88,19 +105,32 @@ export class Pursuit {
       listener.failed(target)
       return () => {}
     }
+    this.#wantAgain(address)
     // An object of its own for each call, so that one listener can wait twice.
     const waiting: ConnectListener = {
       opened: (link) => listener.opened(link),
       failed: (error) => listener.failed(error),
     }
     target.listeners.add(waiting)
-    if (target.state.kind === 'backing-off') target.state = { kind: 'wanted', sinceMs: nowMs }
-    const standing = this.#standing(target)
-    if (standing !== undefined) this.tell(this.satisfy(standing.link.identity), standing.link)
+    this.#wake(target, nowMs)
     return (laterMs) => {
-      if (!target.listeners.delete(waiting) || target.listeners.size > 0 || target.source !== null) return
-      this.#cancel(this.drop([target]).cancelled)
-      this.plan(laterMs)
+      if (target.listeners.delete(waiting)) this.#withdrawn(target, laterMs)
+    }
+  }
+
+  /** As NeighbourTable.visit, without the dial: `plan` must follow. */
+  visit(addresses: readonly Address[], listener: ConnectListener, nowMs: number): (nowMs: number) => void {
+    const visit = new Visit(addresses, listener, (address, self) => {
+      const target = this.#targetToConnect(address, nowMs)
+      if (target instanceof MeshError) return target
+      target.visitors.add(self)
+      // From the beginning on it has waited, also for its later addresses.
+      this.#wake(target, nowMs)
+      return target
+    })
+    visit.next()
+    return (laterMs) => {
+      if (visit.target?.visitors.delete(visit)) this.#withdrawn(visit.target, laterMs)
     }
   }
 
@@ -113,16 +143,12 @@ export class Pursuit {
     }
     if (error.code === 'already-connected') {
       // Another dial of ours to that peer is under way and will settle this one too, or its link has just closed again.
+      if (target.isFromBook && !target.isAwaited) this.targets.delete(target)
       target.state = { kind: 'backing-off', untilMs: nowMs + target.backoff.soon() }
       return
     }
-    const untilMs = this.#follow(
-      target,
-      this.#stepAfter(target, proven, error, goodbyeCode),
-      error.message,
-      false,
-      nowMs,
-    )
+    const step = stepAfterTry(error, proven?.key === this.#options.own.key, goodbyeCode, target.asked)
+    const untilMs = this.aftermath.follow(target, step, error.message, false, nowMs)
     const listeners = target.takeListeners()
     const isKept = target.source !== null
     if (!isKept) this.targets.delete(target)
@@ -143,24 +169,32 @@ export class Pursuit {
         this.dialler.end(running.attempt)
         cancelled.push(running.attempt)
       }
-      if (target.urgent) this.unwanted.delete([identity.id, identity.key])
+      if (target.isWish) this.unwanted.delete([identity.id, identity.key])
       target.prove(identity)
       target.lastError = null
       target.state = { kind: 'linked' }
       if (target.listeners.size > 0) this.targets.promote(target, 'manual')
       listeners.push(...target.takeListeners())
+      // It was there for a visit only.
+      if (target.source === null) this.targets.delete(target)
     }
     return { listeners, cancelled }
   }
 
   /** The link of this neighbour is over. Returns the time until the first address that will be dialled again, or null. */
   release(ended: OpenNeighbour, stepOf: (asked: boolean) => NextStep, reason: string, nowMs: number): number | null {
-    const seeksCandidates = this.#open.size + this.dialler.size < this.#options.degree.target
+    const { book } = this.#options
+    const { identity, roundTripMs } = ended.link
+    book.measured(identity.id, roundTripMs)
+    // Whoever dialled: who does not want the link now is not to be chosen again at once.
+    if (stepOf(false).kind === 'retry-later') book.postpone(identity.id, nowMs + this.aftermath.laterMs())
+    if (ended.source !== 'visit') this.degree.lost(nowMs)
+    const seeksCandidates = ordinaryCount(this.#view.open) + this.dialler.size < this.#options.degree.target
     let firstMs: number | null = null
-    for (const target of this.targets.of(ended.link.identity)) {
+    for (const target of this.targets.of(identity)) {
       if (target.state.kind !== 'linked') continue
       const livedLong = target.backoff.lived(nowMs - ended.openedAtMs)
-      const untilMs = this.#follow(target, stepOf(target.asked), reason, livedLong, nowMs)
+      const untilMs = this.aftermath.follow(target, stepOf(target.asked), reason, livedLong, nowMs)
       if (untilMs === null || !(target.asked || seeksCandidates)) continue
       firstMs = Math.min(firstMs ?? untilMs, untilMs)
     }
@@ -201,18 +235,6 @@ export class Pursuit {
     for (const listener of listeners) listener.failed(error)
   }
 
-  /** Whether a seed, the program or a waiting `connect` names an address of this identity. */
-  isAsked(identity: Identity): boolean {
-    return this.targets.of(identity).some((target) => target.urgent)
-  }
-
-  /** The same for many identities at once: a test against one pass over the addresses. */
-  askedFor(): (identity: Identity) => boolean {
-    const names = new Set<string | null>()
-    for (const target of this.targets) if (target.urgent) names.add(target.proven?.key ?? target.address.peer)
-    return (identity) => names.has(identity.key) || names.has(identity.id)
-  }
-
   /** Dials whatever is due and within the limits. May be called at any time, also from within an action. */
   plan(nowMs: number): void {
     if (!this.#started || this.#planning) return
@@ -227,9 +249,10 @@ export class Pursuit {
   /** When `plan` has something to do, if nothing happens before; null: never. */
   nextDeadlineMs(): number | null {
     if (!this.#started) return null
-    let nextMs = this.#candidateSlotMs ?? Number.POSITIVE_INFINITY
+    const never = Number.POSITIVE_INFINITY
+    let nextMs = Math.min(this.#candidateSlotMs ?? never, this.degree.nextDeadlineMs() ?? never)
     for (const { state } of this.targets) if (state.kind === 'backing-off') nextMs = Math.min(nextMs, state.untilMs)
-    return nextMs === Number.POSITIVE_INFINITY ? null : nextMs
+    return nextMs === never ? null : nextMs
   }
 
   #dialNext(nowMs: number): boolean {
@@ -238,24 +261,25 @@ export class Pursuit {
       if (state.kind === 'backing-off' && state.untilMs <= nowMs)
         target.state = { kind: 'wanted', sinceMs: state.untilMs }
     }
+    settleVisits(this.#view.open, this.targets)
     this.#failWithoutRoom()
     if (!this.#started) return false
-    const { target, chosenMax } = this.#options.degree
-    const roomForAsked = this.#open.hasRoomForAsked()
-    const occupancy = { open: this.#open.size, chosen: this.#chosen(), target, chosenMax, roomForAsked }
-    const choice = this.dialler.choose(this.targets, occupancy, nowMs)
+    this.degree.supply(nowMs)
+    const choice = this.dialler.choose(this.targets, this.degree.occupancy(nowMs), nowMs)
     this.#candidateSlotMs = choice.kind === 'wait' ? choice.untilMs : null
     if (choice.kind !== 'dial') return false
-    this.#options.actions.dial(this.dialler.begin(choice.target, nowMs))
+    this.#options.actions.dial(this.dialler.begin(choice.target, this.#keeps(choice.target), nowMs))
     return true
   }
 
   /** Nobody is left waiting for a dial that the degree does not allow. */
   #failWithoutRoom(): void {
-    if (this.#open.hasRoomForAsked()) return
+    const isFull = this.#view.open.size >= this.#options.degree.max
+    if (!isFull) return
+    const hasRoomForWishes = this.#view.hasRoomForAsked()
     const listeners: ConnectListener[] = []
     for (const target of [...this.targets]) {
-      if (target.state.kind !== 'wanted' || target.listeners.size === 0) continue
+      if (target.state.kind !== 'wanted' || !target.isAwaited || (target.isWish && hasRoomForWishes)) continue
       listeners.push(...target.takeListeners())
       if (target.source === null) this.targets.delete(target)
     }
@@ -265,6 +289,21 @@ export class Pursuit {
     )
   }
 
+  /** Somebody waits there now. */
+  #wake(target: Target, nowMs: number): void {
+    if (target.state.kind === 'backing-off') target.state = { kind: 'wanted', sinceMs: nowMs }
+    const standing = this.#standing(target)
+    if (standing === undefined || this.#view.isLeaving(standing.link.identity.key)) return
+    this.tell(this.satisfy(standing.link.identity), standing.link)
+  }
+
+  /** Somebody waits there no longer. A dial that nobody else wanted is given up. */
+  #withdrawn(target: Target, nowMs: number): void {
+    if (target.isAwaited || target.source !== null) return
+    this.#cancel(this.drop([target]).cancelled)
+    this.plan(nowMs)
+  }
+
   /** The address as a target that may be dialled or is linked, or why not. */
   #targetToConnect(address: Address, nowMs: number): Target | MeshError {
     if (!this.#started) return new MeshError('not-running', 'this node is not running')
@@ -272,64 +311,29 @@ export class Pursuit {
     if (address.peer === this.#options.own.id || known?.state.kind === 'ours') {
       return new MeshError('self-connection', 'this address is our own')
     }
-    if (known !== undefined && this.#banEndMs(known, nowMs) !== null) {
+    if (known !== undefined && this.aftermath.banEndMs(known, nowMs) !== null) {
       return new MeshError('banned', 'this peer is banned here')
     }
     let waiting = 0
-    for (const { listeners } of this.targets) waiting += listeners.size
+    for (const { listeners, visitors } of this.targets) waiting += listeners.size + visitors.size
     const target = waiting < CONNECTS_WAITING_MAX ? (known ?? this.targets.add(address, null, null, nowMs)) : null
-    if (target === null) return new MeshError('too-many-neighbours', 'too many addresses are asked for at once')
-    this.#wantAgain(address)
-    return target
+    return target ?? new MeshError('too-many-neighbours', 'too many addresses are asked for at once')
   }
 
-  #stepAfter(target: Target, proven: Identity | null, error: MeshError, goodbyeCode: number | null): NextStep {
-    // Only an identity proves that an address is ours: TCP alone also meets itself on a port where nobody listens yet.
-    if (proven?.key === this.#options.own.key) return { kind: 'ours' }
-    if (error.code === 'banned') return { kind: 'retry-later' }
-    if (error.code === 'disconnected' && !target.asked) return { kind: 'forget' }
-    return nextStep(goodbyeCode, target.asked)
-  }
-
-  /** Puts the target into the state that follows. Returns when it will be due, or null when it will not. */
-  #follow(target: Target, step: NextStep, reason: string, livedLong: boolean, nowMs: number): number | null {
-    target.lastError = reason
-    if (step.kind === 'ours') {
-      target.state = { kind: 'ours' }
-      return null
-    }
-    let untilMs = nowMs
-    if (step.kind === 'retry') untilMs += livedLong ? target.backoff.soon() : target.backoff.failed()
-    else untilMs += target.backoff.failedForLong()
-    if (step.kind === 'wait') untilMs = nowMs + step.waitMs
-    untilMs = this.#banEndMs(target, nowMs) ?? untilMs
-    if (step.kind === 'forget' || (!target.asked && target.backoff.failures >= CANDIDATE_FAILURES_MAX)) {
-      this.targets.delete(target)
-      return null
-    }
-    target.state = { kind: 'backing-off', untilMs }
-    return untilMs
-  }
-
-  #banEndMs(target: Target, nowMs: number): number | null {
-    return target.proven === null ? null : this.#bans.untilMs(target.proven.key, nowMs)
+  /** With a target of 0 this node has no links but those that it was told to have. */
+  #keeps({ source, isAwaited }: Target): boolean {
+    return source === 'manual' || isAwaited || (source === 'seed' && this.#options.degree.target === 0)
   }
 
   #standing(target: Target): OpenNeighbour | undefined {
-    if (target.proven !== null) return this.#open.get(target.proven.key)
+    if (target.proven !== null) return this.#view.open.get(target.proven.key)
     if (target.address.peer === null) return undefined
-    for (const neighbour of this.#open.values()) if (target.belongsTo(neighbour.link.identity)) return neighbour
+    for (const neighbour of this.#view.open.values()) if (target.belongsTo(neighbour.link.identity)) return neighbour
     return undefined
   }
 
   #wantAgain(address: Address): void {
     if (address.peer !== null) this.unwanted.delete([address.peer])
-  }
-
-  #chosen(): number {
-    let count = 0
-    for (const { source } of this.#open.values()) if (source !== 'inbound' && source !== 'manual') count++
-    return count
   }
 
   #cancel(attempts: readonly DialAttempt[]): void {

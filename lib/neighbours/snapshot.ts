@@ -51,8 +51,10 @@ const EMPTY_LINE = { link: null, direction: null, openForMs: null, lastError: nu
 
 function openLine({ link, openedAtMs, source }: OpenNeighbour, targets: Targets, nowMs: number): TableSnapshot {
   let strongest = source
-  for (const target of targets.of(link.identity)) {
-    if (target.source !== null) strongest = strongerSource(strongest === 'inbound' ? null : strongest, target.source)
+  // A candidate with that peer's address does not make it more than a visit.
+  for (const target of source === 'visit' ? [] : targets.of(link.identity)) {
+    const found = strongest === 'inbound' || strongest === 'visit' ? null : strongest
+    if (target.source !== null) strongest = strongerSource(found, target.source)
   }
   return {
     ...EMPTY_LINE,

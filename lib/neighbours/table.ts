@@ -9,7 +9,8 @@ import { type ErrorCode, MeshError } from '../errors.ts'
 import { GoodbyeCode } from '../framing/goodbye.ts'
 import type { Address } from '../identity/address.ts'
 import type { Identity } from '../identity/identities.ts'
-import { evictee, type OpenNeighbour, strangersMax } from './admission.ts'
+import type { AddressBook } from './address-book.ts'
+import { type Admission, evictee, type OpenNeighbour } from './admission.ts'
 import { Bans } from './bans.ts'
 import type {
   ConnectListener,
@@ -22,16 +23,16 @@ import type {
   Verdict,
 } from './contract.ts'
 import { survivorOf } from './duplicates.ts'
+import { Gate } from './gate.ts'
 import { nextStep } from './next-step.ts'
 import { Pursuit } from './pursuit.ts'
 import { snapshotOf } from './snapshot.ts'
-import { namesOf } from './target.ts'
+import { settleVisits } from './visits.ts'
 
 export type * from './contract.ts'
 
 export class NeighbourTable {
-  readonly #own: Identity
-  readonly #max: number
+  readonly #book: AddressBook
   readonly #actions: TableActions
   readonly #bans = new Bans()
   /** By Identity.key. */
@@ -42,26 +43,28 @@ export class NeighbourTable {
    */
   readonly #leaving = new Map<string, { readonly heir: DialAttempt; readonly error: MeshError }>()
   readonly #pursuit: Pursuit
+  readonly #admission: Admission
+  readonly #gate: Gate
 
   constructor(options: TableOptions) {
-    this.#own = options.own
-    this.#max = options.degree.max
-    this.#actions = options.actions
+    const { own, book, actions } = options
+    const { max } = options.degree
+    this.#book = book
+    this.#actions = actions
     const open = this.#open
-    const links = {
-      get size() {
-        return open.size
-      },
-      get: (key: string) => open.get(key),
-      values: () => open.values(),
-      hasRoomForAsked: () => open.size < this.#max || this.#evictee() !== null,
-    }
-    this.#pursuit = new Pursuit(options, links, this.#bans)
+    this.#pursuit = new Pursuit(options, {
+      open,
+      bans: this.#bans,
+      hasRoomForAsked: () => open.size < max || this.#evictee() !== null,
+      isLeaving: (key) => this.#leaving.has(key),
+    })
+    this.#admission = { own, max, open, bans: this.#bans, targets: this.#pursuit.targets }
+    this.#gate = new Gate(this.#admission, this.#pursuit)
   }
 
   /** Starts to dial what is wanted. Twice is once. */
   start(nowMs: number): void {
-    this.#pursuit.start()
+    this.#pursuit.start(nowMs)
     this.#pursuit.plan(nowMs)
   }
 
@@ -96,13 +99,31 @@ export class NeighbourTable {
    * after failure it is wanted as it was before, or no longer. Returns a function that takes the listener back.
    */
   connect(address: Address, listener: ConnectListener, nowMs: number): (nowMs: number) => void {
-    const withdraw = this.#pursuit.connect(address, listener, nowMs)
+    return this.#waiting(this.#pursuit.connect(address, listener, nowMs), nowMs)
+  }
+
+  /**
+   * As `connect`, for a link that serves a purpose until `leave` ends it. The addresses all name the same peer; they are tried one
+   * after the other, and `failed` says `unreachable` when none is left. Such a link takes one of the `max` places and is no
+   * neighbour that was chosen or kept: nobody dials again when it ends. Once its peer is wanted otherwise, it is as any other.
+   */
+  visit(addresses: readonly Address[], listener: ConnectListener, nowMs: number): (nowMs: number) => void {
+    return this.#waiting(this.#pursuit.visit(addresses, listener, nowMs), nowMs)
+  }
+
+  /** Whether the link with this Identity.key is a visit of ours. */
+  isVisit(identityKey: string): boolean {
+    settleVisits(this.#open, this.#pursuit.targets)
+    return this.#open.get(identityKey)?.source === 'visit'
+  }
+
+  /** Ends a visit (goodbye 6). Any other link with that peer goes on. */
+  leave(identityKey: string, nowMs: number): void {
+    if (!this.isVisit(identityKey) || this.#leaving.has(identityKey)) return
+    const { link } = this.#open.get(identityKey)!
+    this.#pursuit.aftermath.left(link, nowMs)
+    this.#end(link, GoodbyeCode.idle, 'nothing to do on this link', null, 'disconnected')
     this.#pursuit.plan(nowMs)
-    return (laterMs) => {
-      withdraw(laterMs)
-      this.#endLeaving(laterMs)
-      this.#pursuit.plan(laterMs)
-    }
   }
 
   /**
@@ -111,16 +132,10 @@ export class NeighbourTable {
    */
   unwantPeer(peer: string, nowMs: number): boolean {
     const link = this.link(peer)
-    const names = new Set(link === undefined ? [peer] : [peer, link.identity.id, link.identity.key])
-    const targets = [...this.#pursuit.targets].filter((target) => namesOf(target).some((name) => names.has(name)))
-    if (link === undefined && targets.length === 0) return false
-    this.#pursuit.unwanted.add([...names, ...targets.flatMap(namesOf)])
-    const waiting = this.#pursuit.drop(targets)
+    const waiting = this.#pursuit.unwant(peer, link?.identity ?? null)
+    if (waiting === null) return false
     const text = 'disconnected by the program'
-    if (link !== undefined) {
-      this.#remove(link.identity.key)
-      this.#end(link, GoodbyeCode.shuttingDown, text, null, 'disconnected')
-    }
+    if (link !== undefined) this.#end(link, GoodbyeCode.shuttingDown, text, null, 'disconnected')
     this.#pursuit.fail(waiting, new MeshError('disconnected', text))
     this.#pursuit.plan(nowMs)
     return true
@@ -138,27 +153,12 @@ export class NeighbourTable {
    * to be open here, the other end has sent its message 3 and its `about` on it.
    */
   mayProceed(identity: Identity, attempt: DialAttempt, nowMs: number): Verdict {
-    const { dialler, unwanted } = this.#pursuit
-    const running = dialler.get(attempt)
-    if (running === undefined) return refuse(GoodbyeCode.shuttingDown, 'aborted', 'this dial was given up')
-    running.proven = identity
-    running.target.prove(identity)
-    const verdict = this.#judge(identity, 'out', attempt, nowMs)
-    if (!verdict.ok) return verdict
-    const proceeding = dialler.proceedingTo(identity.key)
-    if (this.#open.has(identity.key) || (proceeding !== null && proceeding.number !== attempt.number)) {
-      return refuse(GoodbyeCode.duplicate, 'already-connected', 'there is a connection with this peer')
-    }
-    if (unwanted.has(identity.key) && !this.#pursuit.isAsked(identity)) {
-      return refuse(GoodbyeCode.shuttingDown, 'disconnected', 'the program disconnected from this peer')
-    }
-    running.proceeded = true
-    return verdict
+    return this.#gate.mayProceed(identity, attempt, nowMs)
   }
 
   /** For a listener after message 3. Duplicates are not refused here: `opened` settles them. */
   mayAdmit(identity: Identity, nowMs: number): Verdict {
-    return this.#judge(identity, 'in', null, nowMs)
+    return this.#gate.judge(identity, 'in', null, nowMs)
   }
 
   /**
@@ -167,7 +167,7 @@ export class NeighbourTable {
    */
   opened(link: TableLink, attempt: DialAttempt | null, nowMs: number): boolean {
     const { identity } = link
-    const verdict = this.#judgeOpened(link, attempt, nowMs)
+    const verdict = this.#gate.judgeOpened(link, attempt, nowMs)
     const running = attempt === null ? undefined : this.#pursuit.dialler.end(attempt)
     if (!verdict.ok) {
       link.close(verdict.code, verdict.text)
@@ -179,8 +179,8 @@ export class NeighbourTable {
       return false
     }
     const older = this.#open.get(identity.key)
-    const victim = older === undefined && this.#open.size >= this.#max ? this.#evictee() : null
-    const own = this.#own.x25519Key
+    const victim = older === undefined && this.#open.size >= this.#admission.max ? this.#evictee() : null
+    const own = this.#admission.own.x25519Key
     const stands =
       older === undefined ||
       this.#leaving.has(identity.key) ||
@@ -188,8 +188,11 @@ export class NeighbourTable {
     if (victim !== null) this.#remove(victim.link.identity.key)
     if (stands) {
       this.#leaving.delete(identity.key)
-      this.#open.set(identity.key, { link, openedAtMs: nowMs, source: running?.attempt.source ?? 'inbound' })
+      const { visibleSource: source, isNear } = running?.target ?? { visibleSource: 'inbound', isNear: false }
+      this.#open.set(identity.key, { link, openedAtMs: nowMs, source, isNear })
     }
+    if (running !== undefined) this.#book.succeeded(identity, running.attempt.address)
+    this.#pursuit.degree.linked()
     const waiting = this.#pursuit.satisfy(identity)
     if (victim !== null) {
       const retryInMs = this.#pursuit.release(victim, () => ({ kind: 'retry-later' }), 'evicted', nowMs)
@@ -236,7 +239,7 @@ export class NeighbourTable {
 
   /** A peer sent something provably wrong. Enough of that ends its link with goodbye 5 and bans it. */
   reject(identity: Identity, reason: string, nowMs: number): void {
-    if (!this.#pursuit.started || identity.key === this.#own.key) return
+    if (!this.#pursuit.started || identity.key === this.#admission.own.key) return
     const banMs = this.#bans.reject(identity, nowMs)
     if (banMs === null) return
     const neighbour = this.#open.get(identity.key)
@@ -252,8 +255,9 @@ export class NeighbourTable {
     this.#pursuit.plan(nowMs)
   }
 
-  /** Dials what has come due. As often as one likes, at any time. */
+  /** Dials and sheds what has come due. As often as one likes, at any time; also when the book or the topology has changed. */
   tick(nowMs: number): void {
+    this.#shed(nowMs)
     this.#pursuit.plan(nowMs)
   }
 
@@ -284,39 +288,17 @@ export class NeighbourTable {
     return snapshotOf(this.#open.values(), this.#pursuit.targets, this.#bans, nowMs)
   }
 
-  /** Again when the link is open: a ban, a full table or a `stop` may have come since it was judged. */
-  #judgeOpened(link: TableLink, attempt: DialAttempt | null, nowMs: number): Verdict {
-    const running = attempt === null ? undefined : this.#pursuit.dialler.get(attempt)
-    if (attempt !== null && running === undefined) {
-      return refuse(GoodbyeCode.shuttingDown, 'aborted', 'this dial was given up')
+  #waiting(withdraw: (nowMs: number) => void, nowMs: number): (nowMs: number) => void {
+    this.#pursuit.plan(nowMs)
+    return (laterMs) => {
+      withdraw(laterMs)
+      this.#endLeaving(laterMs)
+      this.#pursuit.plan(laterMs)
     }
-    if (running !== undefined) {
-      running.proven = link.identity
-      running.target.prove(link.identity)
-    }
-    return this.#judge(link.identity, link.direction, attempt, nowMs)
-  }
-
-  #judge(identity: Identity, direction: 'in' | 'out', attempt: DialAttempt | null, nowMs: number): Verdict {
-    if (!this.#pursuit.started) return refuse(GoodbyeCode.shuttingDown, 'not-running', 'this node is not running')
-    if (identity.key === this.#own.key) return refuse(GoodbyeCode.self, 'self-connection', 'this is our own identity')
-    const expected = attempt?.address.peer ?? null
-    if (expected !== null && expected !== identity.id) {
-      return refuse(GoodbyeCode.notAdmitted, 'wrong-identity', `expected ${expected}, found ${identity.id}`)
-    }
-    if (this.#bans.untilMs(identity.key, nowMs) !== null) {
-      return refuse(GoodbyeCode.misbehaviour, 'banned', 'this peer is banned here')
-    }
-    // It takes the place of the link that stands, or none.
-    if (this.#open.has(identity.key)) return { ok: true }
-    const isAsked = this.#pursuit.isAsked(identity)
-    const max = direction === 'in' && !isAsked ? strangersMax(this.#max) : this.#max
-    if (this.#open.size < max || (isAsked && this.#evictee() !== null)) return { ok: true }
-    return refuse(GoodbyeCode.tooMany, 'too-many-neighbours', 'this node has all the links it may have')
   }
 
   #evictee(): OpenNeighbour | null {
-    return evictee(this.#open.values(), this.#pursuit.askedFor())
+    return evictee(this.#open.values(), this.#pursuit.targets)
   }
 
   #remove(key: string): void {
@@ -327,8 +309,26 @@ export class NeighbourTable {
   /** The link has ended at the other end or on the way. */
   #down(neighbour: OpenNeighbour, error: MeshError, goodbyeCode: number | null, nowMs: number): void {
     this.#remove(neighbour.link.identity.key)
-    const retryInMs = this.#pursuit.release(neighbour, (asked) => nextStep(goodbyeCode, asked), error.message, nowMs)
+    const retryInMs = this.#pursuit.release(
+      neighbour,
+      (asked) => nextStep(goodbyeCode, asked, neighbour.link.direction),
+      error.message,
+      nowMs,
+    )
     this.#actions.neighbourDown(neighbour.link, error.message, retryInMs, error.code)
+  }
+
+  /** One by one: each that goes changes who is spared best next. */
+  #shed(nowMs: number): void {
+    for (let left = this.#pursuit.degree.shedCount(nowMs); left > 0; left--) {
+      const victim = this.#pursuit.degree.victim((key) => !this.#leaving.has(key))
+      if (victim === null) return
+      this.#remove(victim.link.identity.key)
+      const text = 'this node has links enough'
+      const retryInMs = this.#pursuit.release(victim, () => ({ kind: 'retry-later' }), text, nowMs)
+      this.#actions.neighbourDown(victim.link, text, retryInMs, 'too-many-neighbours')
+      this.#actions.shed(victim.link)
+    }
   }
 
   /** Neighbours whose link has ended and whose heir has come to nothing are down now. */
@@ -340,13 +340,10 @@ export class NeighbourTable {
     }
   }
 
-  /** Ends a link that the table has let go of already. */
+  /** Lets go of a link, and ends it. */
   #end(link: TableLink, code: number, text: string, retryInMs: number | null, reason: ErrorCode): void {
+    if (this.#open.get(link.identity.key)?.link === link) this.#remove(link.identity.key)
     this.#actions.neighbourDown(link, text, retryInMs, reason)
     link.close(code, text)
   }
-}
-
-function refuse(code: number, reason: ErrorCode, text: string): Verdict {
-  return { ok: false, code, reason, text }
 }

@@ -20,11 +20,21 @@ export type TargetState =
   /** It is ourselves. */
   | { readonly kind: 'ours' }
 
-const STRENGTH: Readonly<Record<TargetSource, number>> = { seed: 3, manual: 2, mdns: 1, exchange: 0 }
+const STRENGTH: Readonly<Record<TargetSource, number>> = { seed: 4, manual: 3, mdns: 2, exchange: 1, book: 0 }
 
-/** The one of two sources that promises more: seed, then manual, then mdns, then exchange. */
+/** The one of two sources that promises more: seed, then manual, mdns, exchange, book. */
 export function strongerSource(a: TargetSource | null, b: TargetSource): TargetSource {
   return a !== null && STRENGTH[a] >= STRENGTH[b] ? a : b
+}
+
+/** Why a target was taken out of the address book. */
+export interface FromBook {
+  /** A dial of ours has found it before. */
+  readonly isProven: boolean
+  /** Chosen because it is near. */
+  readonly isNear: boolean
+  /** To find a part of the network that was lost, whatever the degree. */
+  readonly isProbe: boolean
 }
 
 /** Under what two ways to write one address are the same. An expected identity makes it another wish. */
@@ -44,22 +54,28 @@ export class Target {
   readonly backoff: Backoff
   /** Counts up over all targets of a table: the smaller is the older. */
   readonly order: number
-  /** Who wants it for good; null: only the listeners, until their try has ended. */
+  /** Who wants it for good; null: only those who wait, until their try has ended. */
   source: TargetSource | null
   /** Identity.key of the neighbour that told us of a candidate, where one did. */
   toldBy: string | null
+  /** Null for an address that did not come from the book. */
+  readonly book: FromBook | null
   /** Who proved to be there last; null as long as nobody has. */
   proven: Identity | null = null
   state: TargetState
   /** Text of the last failure, null after a success. */
   lastError: string | null = null
+  /** Who waits for a neighbour. */
   readonly listeners: Set<ConnectListener> = new Set<ConnectListener>()
+  /** Who waits for a link that is a visit. */
+  readonly visitors: Set<ConnectListener> = new Set<ConnectListener>()
 
   constructor(given: {
     address: Address
     order: number
     source: TargetSource | null
     toldBy: string | null
+    book?: FromBook | null
     backoff: Backoff
     nowMs: number
   }) {
@@ -68,6 +84,7 @@ export class Target {
     this.order = given.order
     this.source = given.source
     this.toldBy = given.toldBy
+    this.book = given.book ?? null
     this.backoff = given.backoff
     this.state = { kind: 'wanted', sinceMs: given.nowMs }
   }
@@ -77,14 +94,40 @@ export class Target {
     return this.source === 'seed' || this.source === 'manual'
   }
 
-  /** Whether someone waits for it or asked for it: then it is not bound to the rules for candidates. */
-  get urgent(): boolean {
+  /** Whether someone waits for the end of its next try. */
+  get isAwaited(): boolean {
+    return this.listeners.size > 0 || this.visitors.size > 0
+  }
+
+  /** Asked for as a neighbour, by those who wait too; not by visitors, who may not push out anybody. */
+  get isWish(): boolean {
     return this.listeners.size > 0 || this.asked
   }
 
-  /** For an attempt or a snapshot: a waiting `connect` counts as manual. */
-  get visibleSource(): TargetSource {
-    return this.listeners.size > 0 || this.source === null ? strongerSource(this.source, 'manual') : this.source
+  /** Whether someone waits for it or asked for it: then it is not bound to the rules for candidates. */
+  get urgent(): boolean {
+    return this.visitors.size > 0 || this.isWish
+  }
+
+  /** Wanted for nothing but what the address book says, or a visit: what becomes of it is told to the book, which remembers it. */
+  get isFromBook(): boolean {
+    return !this.isWish && this.source !== 'mdns' && (this.book !== null || this.source === null)
+  }
+
+  /** Whether somebody was found there before. */
+  get isTried(): boolean {
+    return this.proven !== null || this.book?.isProven === true
+  }
+
+  get isNear(): boolean {
+    return this.source === 'mdns' || this.book?.isNear === true
+  }
+
+  /** For an attempt, a link or a snapshot: a waiting `connect` counts as manual, and a visit to a candidate as a visit. */
+  get visibleSource(): TargetSource | 'visit' {
+    if (this.listeners.size > 0) return strongerSource(this.source, 'manual')
+    if (this.source === null || (this.visitors.size > 0 && !this.asked)) return 'visit'
+    return this.source
   }
 
   /** The attempt under way, or null. */
@@ -120,10 +163,11 @@ export class Target {
     return this.address.peer !== null && this.address.peer === other.address.peer
   }
 
-  /** Empties the list of listeners and returns who was on it. */
+  /** Returns all who waited, and forgets them. */
   takeListeners(): readonly ConnectListener[] {
-    const taken = [...this.listeners]
+    const taken = [...this.listeners, ...this.visitors]
     this.listeners.clear()
+    this.visitors.clear()
     return taken
   }
 }

@@ -6,7 +6,7 @@ import type { Identity } from '../identity/identities.ts'
 import { ASKED_TARGETS_MAX, CANDIDATES_MAX, CANDIDATES_PER_TELLER_MAX } from '../limits.ts'
 import type { Backoff } from './backoff.ts'
 import type { TargetSource } from './contract.ts'
-import { strongerSource, Target, targetKey } from './target.ts'
+import { type FromBook, strongerSource, Target, targetKey } from './target.ts'
 
 export class Targets implements Iterable<Target> {
   readonly #targets = new Map<string, Target>()
@@ -38,21 +38,41 @@ export class Targets implements Iterable<Target> {
     return [...this.#targets.values()].filter((target) => target.belongsTo(identity))
   }
 
+  /** Whether a seed, the program or a waiting `connect` names an address of this identity. */
+  isAsked(identity: Identity): boolean {
+    return this.of(identity).some((target) => target.isWish)
+  }
+
+  /** A test for many identities at once, against one pass over the addresses that are `meant`. */
+  belongingTo(isMeant: (target: Target) => boolean): (identity: Identity) => boolean {
+    const names = new Set<string | null>()
+    for (const target of this.#targets.values()) {
+      if (isMeant(target)) names.add(target.proven?.key ?? target.address.peer)
+    }
+    return (identity) => names.has(identity.key) || names.has(identity.id)
+  }
+
   /**
-   * Adds an address that is not there yet. `source` null: only for the `connect` that waits for it. Returns null where a bound
+   * Adds an address that is not there yet. `source` null: only for the `connect` or visit that waits for it. Returns null where a bound
    * is reached: nothing more can be asked for beyond ASKED_TARGETS_MAX; a candidate takes the place of another one of the same
    * teller, then of any, namely of the one with most failures and among these the oldest, but of none in use.
    */
-  add(address: Address, source: TargetSource | null, toldBy: string | null, nowMs: number): Target | null {
+  add(
+    address: Address,
+    source: TargetSource | null,
+    toldBy: string | null,
+    nowMs: number,
+    book: FromBook | null = null,
+  ): Target | null {
     const isOfTeller = (target: Target): boolean => toldBy !== null && target.toldBy === toldBy
-    if (source === 'mdns' || source === 'exchange') {
+    if (isFound(source)) {
       if (!this.#makeRoom(isOfTeller, CANDIDATES_PER_TELLER_MAX)) return null
       if (!this.#makeRoom(isCandidate, CANDIDATES_MAX)) return null
     } else if (!this.#hasRoomForAsked()) {
       return null
     }
     const order = this.#order++
-    const target = new Target({ address, order, source, toldBy, backoff: this.#newBackoff(), nowMs })
+    const target = new Target({ address, order, source, toldBy, book, backoff: this.#newBackoff(), nowMs })
     this.#targets.set(target.key, target)
     return target
   }
@@ -101,9 +121,14 @@ export class Targets implements Iterable<Target> {
 }
 
 function isCandidate(target: Target): boolean {
-  return target.source === 'mdns' || target.source === 'exchange'
+  return isFound(target.source)
+}
+
+/** Nobody asked for it. */
+function isFound(source: TargetSource | null): boolean {
+  return source === 'mdns' || source === 'exchange' || source === 'book'
 }
 
 function isInUse(target: Target): boolean {
-  return target.attempt !== null || target.state.kind === 'linked' || target.listeners.size > 0
+  return target.attempt !== null || target.state.kind === 'linked' || target.isAwaited
 }

@@ -208,10 +208,40 @@ test('/help, /peers and what is no command', async () => {
   await type('/help\r')
   assert.match(host.out, /\* \/quit {4}leave/)
   await type('/foo bar\r')
-  assert.match(host.out, /unknown command \/foo bar; known are \/peers, \/help and \/quit/)
+  assert.match(host.out, /unknown command \/foo bar; known are \/peers, \/nodes, \/help and \/quit/)
   assert.deepEqual(mesh.published, [])
   await type('//etc\r')
   assert.deepEqual(mesh.publishedTexts(), ['/etc'])
+  host.signals.emit('SIGTERM')
+  await ended
+})
+
+test('/nodes tells who is in the network, and who was', async () => {
+  const { mesh, type, screen, host, ended } = await chat()
+  const rest = { agent: '', addresses: [], neighbours: [], startedAtMs: 0, lastHeardMs: 90_000, up: true }
+  mesh.nodeSnapshots = [
+    { ...rest, peer: mesh.id, name: 'me', hops: 0 },
+    { ...rest, peer: ALICE, name: 'ali\x1bce', hops: 1 },
+    { ...rest, peer: BOB, name: '', hops: 3 },
+    { ...rest, peer: 'x-carol000', name: 'carol', hops: null },
+    { ...rest, peer: 'x-dave0000', name: 'dave', hops: null, up: false },
+  ]
+  await type('/nodes\r')
+  const shown = screen().join('|')
+  assert.match(shown, /\* 4 in the network:\|\* {3}me \(FakeFAKE\), this node\|/)
+  assert.match(shown, /ali\\x1bce \(iceALICE\), a neighbour\|\* {3}obBobBOB, 3 links away\|/)
+  assert.match(shown, /\|\* {3}carol \(carol000\), way unknown\|/)
+  assert.match(shown.replaceAll('|', ''), /dave \(dave0000\) gone, last heard 90 ?s ago/)
+  host.signals.emit('SIGTERM')
+  await ended
+})
+
+test('a history is shown in full, however long', async () => {
+  const { mesh, host, ended } = await chat({ since: 'stored' })
+  for (let i = 0; i < 3_000; i++) await mesh.deliver('chat', `line ${i}`)[0]
+  for (let i = 0; i < 10; i++) await new Promise(setImmediate)
+  assert.equal(host.out.match(/> line \d+\n/g)?.length, 3_000)
+  assert.equal(mesh.acknowledged.length, 3_000)
   host.signals.emit('SIGTERM')
   await ended
 })

@@ -45,6 +45,34 @@ test('booleans can be said in each usual way', async () => {
   }
 })
 
+test('words behind a command are its own, whatever they look like', async () => {
+  const words = async (...args: string[]): Promise<unknown> => {
+    const line = await parseLine(args, '1.2.3')
+    assert.ok(line.kind === 'run')
+    return [line.command, ...line.words]
+  }
+  assert.deepEqual(await words('status'), ['status'])
+  assert.deepEqual(await words('pub', 't'), ['pub', 't'])
+  assert.deepEqual(await words('pub', 't', '007'), ['pub', 't', '007'])
+  assert.deepEqual(await words('pub', 't', ''), ['pub', 't', ''])
+  assert.deepEqual(await words('pub', 't', '-5'), ['pub', 't', '-5'])
+  assert.deepEqual(await words('pub', '--retain', 't', 'x'), ['pub', 't', 'x'])
+  assert.deepEqual(await words('pub', '--', 't', '--json'), ['pub', 't', '--json'])
+  assert.deepEqual(await words('pub', 't', '--', '--json=maybe'), ['pub', 't', '--json=maybe'])
+  assert.deepEqual(await words('request', 'peer', 'topic', 'data'), ['request', 'peer', 'topic', 'data'])
+})
+
+test('help of a command shows its words, its meaning, its own flags and an example', async () => {
+  const line = await parseLine(['sub', '--help'], '1.2.3')
+  assert.ok(line.kind === 'show')
+  for (const part of ['meshd sub PATTERN', 'Print what arrives', '--exec-parallel', '--since', 'meshd sub logs']) {
+    assert.ok(line.text.includes(part), part)
+  }
+  assert.ok(!line.text.includes('--listen'))
+  const all = await parseLine(['--help'], '1.2.3')
+  assert.ok(all.kind === 'show' && all.text.includes('TOPIC [DATA]: Publish'))
+})
+
 const WRONG: readonly [args: string[], says: RegExp][] = [
   [['--mdsn'], /unknown flag --mdsn; did you mean --mdns\?/],
   [['--loglevel', 'info'], /unknown flag --loglevel; did you mean --log-level\?/],
@@ -53,6 +81,13 @@ const WRONG: readonly [args: string[], says: RegExp][] = [
   [['-x'], /unknown flag -x; /],
   [['rum'], /unknown command "rum"; did you mean run\?/],
   [['publish'], /unknown command "publish"; known are run, id/],
+  [['pub'], /meshd pub needs TOPIC: meshd pub TOPIC \[DATA\]/],
+  [['send', 'alice'], /meshd send needs TOPIC: /],
+  [['request'], /meshd request needs PEER and TOPIC: /],
+  [['pub', 't', 'two', 'words'], /meshd pub takes no "words"; .* stands in quotes/],
+  [['status', 'all'], /meshd status takes no "all"; /],
+  [['ping', 'alice', '--exec', 'x'], /meshd ping has no flag --exec; /],
+  [['pub', 't', '--ttl', '5', '--retian'], /unknown flag --retian; did you mean --retain\?/],
   [['run', 'fast'], /meshd run takes no "fast"; /],
   [['run', '--', 'fast'], /meshd run takes no "fast"; /],
   [['--listen', 'a', 'b'], /unknown command "b"; /],

@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { CLIENT_COMMANDS } from '../../cli/client/flags.ts'
 import { parseLine } from '../../cli/command-line.ts'
+import { COMMANDS } from '../../cli/commands.ts'
 import { EXIT } from '../../cli/failures.ts'
-import { CONFIG_FLAG, configNameOf, environmentNameOf, FLAGS } from '../../cli/flags.ts'
+import { CONFIG_FLAG, type Command, configNameOf, environmentNameOf, FLAGS } from '../../cli/flags.ts'
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const PAGE = read('docs/cli.md')
@@ -22,8 +24,11 @@ function flagsIn(text: string): string[] {
   return Array.from(text.matchAll(/^ {2}--([a-z-]+)/gm), ([, name]) => name!).sort()
 }
 
+const SETTINGS = [...FLAGS.filter(({ lineOnly }) => !lineOnly), CONFIG_FLAG]
+const LINE_FLAGS = FLAGS.filter(({ lineOnly }) => lineOnly)
+
 test('every flag has its row with value, environment and config name, and every row its flag', () => {
-  for (const flag of [...FLAGS, CONFIG_FLAG]) {
+  for (const flag of SETTINGS) {
     const value = flag.value === undefined ? '' : ` ${flag.value}`
     const row = ROWS.find((line) => line.startsWith(`| \`--${flag.name}${value}\``))
     assert.ok(row, `docs/cli.md has no row for --${flag.name}${value}`)
@@ -31,30 +36,60 @@ test('every flag has its row with value, environment and config name, and every 
     if (flag !== CONFIG_FLAG) assert.ok(row.includes(`| \`${configNameOf(flag)}\` |`), configNameOf(flag))
     assert.equal(row.includes('(many)'), flag.kind === 'texts', `(many) of --${flag.name}`)
     assert.ok(
-      flag.default === 'host name' || row.includes(flag.default.split(',')[0]!) || flag.name === 'data-dir',
+      flag.default === 'host name' ||
+        row.replaceAll('`', '').includes(flag.default.split(',')[0]!) ||
+        flag.name === 'data-dir',
       row,
     )
   }
   assert.equal(ROWS.length, FLAGS.length + 1)
 })
 
+test('flags of one command alone have their row with the commands that take them', () => {
+  for (const flag of LINE_FLAGS) {
+    const value = flag.value === undefined ? '' : ` ${flag.value}`
+    const row = ROWS.find((line) => line.startsWith(`| \`--${flag.name}${value}\` |`))
+    assert.ok(row, `docs/cli.md has no row for --${flag.name}${value}`)
+    const of = row.split(' | ')[1]!
+    const isOfAll = flag.commands.length === CLIENT_COMMANDS.length
+    assert.equal(of, isOfAll ? 'all of them' : flag.commands.map((name) => `\`${name}\``).join(', '))
+    assert.ok(row.replaceAll('`', '').includes(flag.default.split(',')[0]!), row)
+  }
+})
+
 test('help lists the flags of the page, each command its own', async () => {
-  const names = (command: 'run' | 'id'): string[] =>
+  const names = (command: Command): string[] =>
     [...FLAGS, CONFIG_FLAG].filter(({ commands }) => commands.includes(command)).map(({ name }) => name)
-  assert.deepEqual(flagsIn(await help()), [...names('run'), 'help', 'version'].sort())
-  assert.deepEqual(flagsIn(await help('id')), [...names('id'), 'help', 'version'].sort())
+  for (const command of Object.keys(COMMANDS) as Command[]) {
+    const listed = await help(...(command === 'run' ? [] : [command]))
+    assert.deepEqual(flagsIn(listed), [...names(command), 'help', 'version'].sort(), command)
+  }
   const sentence = /`meshd id` takes (.*)\./.exec(PAGE)?.[1] ?? ''
   assert.deepEqual(Array.from(sentence.matchAll(/--([a-z-]+)/g), ([, name]) => name!).sort(), names('id').sort())
 })
 
+test('the page shows every command with its words, and how each is used', () => {
+  for (const [command, { words }] of Object.entries(COMMANDS)) {
+    assert.match(PAGE, new RegExp(`^ {4}(.*\\| )?(meshd \\[?|.*\\| )${command}\\b`, 'm'), command)
+    for (const word of words.split(' ').filter((one) => one !== '')) {
+      assert.ok(PAGE.includes(word.replace(/^\[(.*)\]$/, '$1')), `${command} ${word}`)
+    }
+  }
+})
+
 test('the page names no flag and no environment variable that is not there', () => {
   const known = new Set([...FLAGS, CONFIG_FLAG].map(({ name }) => name))
-  for (const [, name] of PAGE.matchAll(/--([a-z][a-z-]*)/g)) {
+  for (const [, name] of PAGE.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)) {
     assert.ok(known.has(name!) || ['help', 'version', 'no-mdns'].includes(name!), `--${name}`)
   }
-  const environment = new Set([...FLAGS, CONFIG_FLAG].map(environmentNameOf))
+  const environment = new Set(SETTINGS.map(environmentNameOf))
+  const given = new Set(
+    Array.from(read('cli/client/command-runner.ts').matchAll(/(MESHD_[A-Z]+):/g), ([, name]) => name),
+  )
+  assert.equal(given.size, 6)
+  for (const name of given) assert.ok(PAGE.includes(`\`${name}\``), name)
   for (const [name] of PAGE.matchAll(/MESHD_[A-Z_]+/g)) {
-    assert.ok(environment.has(name) || name === 'MESHD_CRYPTO', name)
+    assert.ok(environment.has(name) || given.has(name) || name === 'MESHD_CRYPTO', name)
   }
 })
 

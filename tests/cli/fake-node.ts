@@ -7,13 +7,57 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Host, MeshNode } from '../../cli/mode.ts'
 import { run } from '../../cli/run.ts'
 import type { Settings } from '../../cli/settings.ts'
+import type { DoorStream } from '../../cli/streams/door.ts'
 import { utf8 } from '../../lib/bytes.ts'
+import type { TopicCount } from '../../lib/flood/topic-counts.ts'
 import { TopicPattern } from '../../lib/flood/topics.ts'
 import type { MeshOptions } from '../../lib/options.ts'
-import type { MeshEvents, Message, NeighbourSnapshot, Outcome, Receipt, Subscription } from '../../lib/types.ts'
+import type {
+  MeshEvents,
+  MeshStats,
+  Message,
+  NeighbourSnapshot,
+  NodeSnapshot,
+  Outcome,
+  PublishOptions,
+  Receipt,
+  SubscribeOptions,
+  Subscription,
+} from '../../lib/types.ts'
 
 export const ALICE = '12D3KooWAliceAliceAliceAliceAliceAliceAliceAliceALICE'
 export const BOB = '12D3KooWBobBobBobBobBobBobBobBobBobBobBobBobBobBobBOB'
+
+/** A different number everywhere, so that none can be taken for another. */
+export const STATS: MeshStats = {
+  neighbours: 2,
+  nodes: 3,
+  published: { messages: 4, bundles: 5, bytes: 6 },
+  delivered: { messages: 7, bytes: 8, reordered: 37 },
+  bundles: { accepted: 9, duplicate: 10, ignored: { 'too-old': 11 }, rejected: { malformed: 12 } },
+  links: {
+    bytesIn: 13,
+    bytesOut: 14,
+    framesIn: 15,
+    framesOut: 16,
+    unknownFrames: 17,
+    bundlesDropped: 18,
+    bundlesWithdrawn: 19,
+    queuedBytes: 20,
+  },
+  refused: { 'bad-preamble': 21 },
+  closed: { 'peer-silent': 22, 'made-up-by-a-peer': 23 },
+  seen: { origins: 24, epochs: 25, ranges: 26 },
+  store: { bundles: 27, bytes: 28, pendingBytes: 29, notSaved: 30 },
+  repair: { received: 31, given: 32, requests: 33, timeouts: 34, haveBytesOut: 35, haveBytesIn: 36 },
+}
+
+export interface FakeDirect {
+  send(peer: string, topic: string, data: string | Uint8Array, signal?: AbortSignal): Promise<void>
+  request(peer: string, topic: string, data: string | Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
+  ping(peer: string, signal?: AbortSignal): Promise<{ timeMs: number; hops: number }>
+  open(peer: string, names: readonly string[], signal?: AbortSignal): Promise<DoorStream>
+}
 
 export class FakeMesh implements MeshNode {
   readonly id = '12D3KooWFakeFakeFakeFakeFakeFakeFakeFakeFakeFakeFAKE'
@@ -21,17 +65,36 @@ export class FakeMesh implements MeshNode {
     '/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWFakeFakeFakeFakeFakeFakeFakeFakeFakeFakeFAKE',
   ]
   readonly events: EventEmitter = new EventEmitter()
-  readonly published: { topic: string; data: string | Uint8Array }[] = []
+  readonly published: { topic: string; data: string | Uint8Array; options: PublishOptions }[] = []
+  /** What was asked of each subscription, beside its pattern. */
+  readonly subscribed: { pattern: string; options: SubscribeOptions | undefined }[] = []
+  /** Sequence numbers that were acknowledged. */
+  readonly acknowledged: number[] = []
   readonly calls: string[] = []
+  readonly sniffed: Map<string, (socket: unknown) => void> = new Map()
+  readonly handlers: Map<string, (stream: DoorStream) => unknown> = new Map()
   readonly options: MeshOptions
   outcomes: Outcome[] = ['queued']
   snapshots: NeighbourSnapshot[] = []
+  nodeSnapshots: NodeSnapshot[] = []
+  topicCounts: TopicCount[] = []
+  /** What calls to one other node do; each test says what it needs. */
+  direct: FakeDirect = {
+    send: async () => undefined,
+    request: async (_peer, _topic, data) => Buffer.from(data as string),
+    ping: async () => ({ timeMs: 12.34, hops: 2 }),
+    open: () => Promise.reject(new Error('nobody opens streams here')),
+  }
+  /** What `confirmed` of the receipts gives, by their number; `stopped` is aborted when the node stops. */
+  confirm: (number: number, stopped: AbortSignal) => Promise<readonly string[]> = async () => [ALICE]
+  readonly #stopped = new AbortController()
+  #delivered = 0
   /** While set, `publish` waits for it. */
   gate: Promise<void> | null = null
   publishError: Error | null = null
   startError: Error | null = null
   stopDelay: Promise<void> | null = null
-  readonly #subscriptions = new Set<{ pattern: TopicPattern; handler: (message: Message) => void }>()
+  readonly #subscriptions = new Set<{ pattern: TopicPattern; handler: (message: Message) => unknown }>()
 
   constructor(options: MeshOptions) {
     this.options = options
@@ -45,10 +108,12 @@ export class FakeMesh implements MeshNode {
 
   async stop(): Promise<void> {
     this.calls.push('stop')
+    this.#stopped.abort()
     await this.stopDelay
   }
 
-  subscribe(pattern: string, handler: (message: Message) => void): Subscription {
+  subscribe(pattern: string, handler: (message: Message) => unknown, options?: SubscribeOptions): Subscription {
+    this.subscribed.push({ pattern, options })
     const entry = { pattern: new TopicPattern(pattern), handler }
     this.#subscriptions.add(entry)
     return {
@@ -57,17 +122,71 @@ export class FakeMesh implements MeshNode {
     }
   }
 
-  async publish(topic: string, data: string | Uint8Array, options?: { signal?: AbortSignal }): Promise<Receipt> {
+  async publish(topic: string, data: string | Uint8Array, given: PublishOptions = {}): Promise<Receipt> {
+    const { signal, ...options } = given
     await this.gate
-    options?.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     if (this.publishError !== null) throw this.publishError
-    this.published.push({ topic, data })
+    this.published.push({ topic, data, options })
     const neighbours = this.outcomes.map((outcome) => ({ peer: ALICE, outcome }))
-    return { id: `${this.id}/1/${this.published.length - 1}`, neighbours }
+    const number = this.published.length - 1
+    const confirmed = (): Promise<readonly string[]> => this.confirm(number, this.#stopped.signal)
+    return { id: `${this.id}/1/${number}`, neighbours, confirmed }
   }
 
   neighbours(): NeighbourSnapshot[] {
     return this.snapshots
+  }
+
+  topics(): TopicCount[] {
+    return this.topicCounts
+  }
+
+  find(text: string): NodeSnapshot[] {
+    const meant = ({ peer, name }: NodeSnapshot): boolean => peer === text || name === text || peer.startsWith(text)
+    return text === '' ? [] : this.nodeSnapshots.filter(meant)
+  }
+
+  send(peer: string, topic: string, data: string | Uint8Array, options?: { signal?: AbortSignal }): Promise<void> {
+    return this.direct.send(peer, topic, data, options?.signal)
+  }
+
+  request(
+    peer: string,
+    topic: string,
+    data: string | Uint8Array,
+    options?: { timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<Uint8Array> {
+    return this.direct.request(peer, topic, data, options?.signal)
+  }
+
+  ping(peer: string, options?: { signal?: AbortSignal }): Promise<{ timeMs: number; hops: number }> {
+    return this.direct.ping(peer, options?.signal)
+  }
+
+  unhandle(name: string): void {
+    this.handlers.delete(name)
+  }
+
+  open(peer: string, names: readonly string[], options?: { signal?: AbortSignal }): Promise<DoorStream> {
+    return this.direct.open(peer, names, options?.signal)
+  }
+
+  stats(): MeshStats {
+    return STATS
+  }
+
+  sniff(prefix: string, handler: (socket: unknown) => void): () => void {
+    this.sniffed.set(prefix, handler)
+    return () => void this.sniffed.delete(prefix)
+  }
+
+  handle(name: string, handler: (stream: DoorStream) => unknown): void {
+    this.handlers.set(name, handler)
+  }
+
+  nodes(): NodeSnapshot[] {
+    return this.nodeSnapshots
   }
 
   on<K extends keyof MeshEvents>(event: K, listener: (...args: MeshEvents[K]) => void): this {
@@ -79,8 +198,9 @@ export class FakeMesh implements MeshNode {
     this.events.emit(event, ...args)
   }
 
-  /** A message arrives. */
-  deliver(topic: string, data: string | Uint8Array, from: string = ALICE): void {
+  /** A message arrives. What the handlers return. */
+  deliver(topic: string, data: string | Uint8Array, from: string = ALICE): unknown[] {
+    const sequence = this.#delivered++
     const bytes = typeof data === 'string' ? utf8(data) : data
     const message: Message = {
       topic,
@@ -91,10 +211,14 @@ export class FakeMesh implements MeshNode {
       sentAtMs: 0,
       hops: 1,
       replayed: false,
+      retained: false,
+      ack: () => void this.acknowledged.push(sequence),
       text: () => Buffer.from(bytes).toString(),
       json: () => JSON.parse(Buffer.from(bytes).toString()),
     }
-    for (const { pattern, handler } of this.#subscriptions) if (pattern.matches(topic)) handler(message)
+    const results: unknown[] = []
+    for (const { pattern, handler } of this.#subscriptions) if (pattern.matches(topic)) results.push(handler(message))
+    return results
   }
 
   publishedTexts(): string[] {
@@ -109,9 +233,21 @@ export const SETTINGS: Settings = Object.freeze({
   networkKeyFile: null,
   name: 'me',
   dataDir: null,
+  api: null,
   mdns: false,
   topic: 'chat',
   subscribe: [],
+  since: null,
+  durable: null,
+  order: 'arrival',
+  exitAfterInput: false,
+  confirmTimeoutMs: 30_000,
+  storeBytesMax: null,
+  storeAgeMsMax: null,
+  degree: null,
+  acceptFiles: null,
+  acceptFilesBytesMax: 2 ** 30,
+  http: null,
   json: false,
   logLevel: 'info',
 })

@@ -32,11 +32,13 @@ test('an instruction publishes text', () => {
     kind: 'publish',
     topic: 'a/b',
     data: 'hé',
+    options: {},
   })
   assert.deepEqual(parseInstruction(utf8('{"publish":{"topic":"t","data":""}}')), {
     kind: 'publish',
     topic: 't',
     data: '',
+    options: {},
   })
 })
 
@@ -47,6 +49,16 @@ test('an instruction publishes bytes', () => {
     assert.ok(parsed.kind === 'publish' && parsed.data instanceof Uint8Array)
     assert.deepEqual([...parsed.data], bytes)
   }
+})
+
+test('an instruction says how it is to be published', () => {
+  const parsed = (publish: object): unknown => {
+    const instruction = parseInstruction(utf8(JSON.stringify({ publish: { topic: 't', data: 'x', ...publish } })))
+    return instruction.kind === 'publish' && instruction.options
+  }
+  assert.deepEqual(parsed({ retain: true, ttl: 60 }), { retain: true, timeToLiveS: 60 })
+  assert.deepEqual(parsed({ retain: false }), { retain: false })
+  assert.deepEqual(parsed({ ttl: 604_800 }), { timeToLiveS: 604_800 })
 })
 
 const MALFORMED: readonly [why: RegExp, instruction: unknown][] = [
@@ -63,6 +75,11 @@ const MALFORMED: readonly [why: RegExp, instruction: unknown][] = [
   [/"data64" is not base64/, { publish: { topic: 't', data64: 'eA' } }],
   [/"data64" is not base64/, { publish: { topic: 't', data64: 'e A=' } }],
   [/"data64" is not base64/, { publish: { topic: 't', data64: 7 } }],
+  [/"retain" is neither true nor false/, { publish: { topic: 't', data: 'x', retain: 'yes' } }],
+  [/"ttl" is not a whole number of seconds from 1 to 604800/, { publish: { topic: 't', data: 'x', ttl: 0 } }],
+  [/"ttl" is not a whole number/, { publish: { topic: 't', data: 'x', ttl: 1.5 } }],
+  [/"ttl" is not a whole number/, { publish: { topic: 't', data: 'x', ttl: 604_801 } }],
+  [/"ttl" is not a whole number/, { publish: { topic: 't', data: 'x', ttl: '60' } }],
   [/"retained" is unknown in "publish"/, { publish: { topic: 't', data: 'x', retained: true } }],
   [/"id" is unknown beside "publish"/, { id: 1, publish: { topic: 't', data: 'x' } }],
 ]

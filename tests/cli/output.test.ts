@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { PassThrough, Writable } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { Output } from '../../cli/output.ts'
+import { HELD_BACK_BYTES, Output } from '../../cli/output.ts'
 import { utf8 } from '../../lib/bytes.ts'
 
 /** A stream that takes nothing until it is told to, and keeps what it took. */
@@ -155,4 +155,43 @@ test('a flush that waits ends when the reader leaves', async () => {
 
 test('a flush of nothing resolves at once', async () => {
   await output(new PassThrough()).output.flush()
+})
+
+test('what is delivered is told when it has left, and its source is held back while too much has not', async () => {
+  const stream = new SlowReader()
+  const { output: out, seen } = output(stream)
+  const left: number[] = []
+  const deliver = (i: number): Promise<void> | undefined => {
+    return out.deliver([utf8(String(i)), Buffer.alloc(HELD_BACK_BYTES / 4)], () => left.push(i))
+  }
+  assert.equal(deliver(0), undefined)
+  for (const i of [1, 2]) assert.equal(deliver(i), undefined)
+  let room = false
+  const held = deliver(3)!.then(() => {
+    room = true
+  })
+  await turn()
+  assert.deepEqual([left, room], [[], false])
+  stream.open = true
+  stream.take()
+  await held
+  await out.flush()
+  assert.deepEqual(left, [0, 1, 2, 3])
+  assert.deepEqual(seen.lost, [])
+})
+
+test('what never leaves is never told, and holds nobody back', async () => {
+  const stream = new SlowReader()
+  const { output: out, seen } = output(stream)
+  const left: number[] = []
+  const held = out.deliver([Buffer.alloc(HELD_BACK_BYTES)], () => left.push(0))
+  out.deliver([utf8('x')], () => left.push(1))
+  stream.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+  await held
+  assert.deepEqual(seen.broken, ['EPIPE'])
+  assert.equal(
+    out.deliver([Buffer.alloc(HELD_BACK_BYTES)], () => left.push(2)),
+    undefined,
+  )
+  assert.deepEqual(left, [])
 })

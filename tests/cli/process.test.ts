@@ -1,73 +1,11 @@
 // The program as a user starts it: real processes over loopback. Few, since each start costs half a second.
 
 import assert from 'node:assert/strict'
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-
-const MESHD = fileURLToPath(new URL('../../cli/meshd.js', import.meta.url))
-const LOCAL = ['--listen', '127.0.0.1:0', '--no-mdns']
-const DEADLINE_MS = 20_000
-
-class Program {
-  readonly child: ChildProcessWithoutNullStreams
-  readonly exit: Promise<number | null>
-  out = ''
-  err = ''
-  #changed: () => void = () => undefined
-
-  constructor(context: TestContext, file: string, args: readonly string[], environment: Record<string, string> = {}) {
-    const clean = Object.entries(process.env).filter(([name]) => !name.startsWith('MESHD_') && name !== 'NODE_OPTIONS')
-    this.child = spawn(file, args, { env: { ...Object.fromEntries(clean), ...environment } })
-    this.child.stdout.on('data', (chunk) => this.#saw('out', chunk))
-    this.child.stderr.on('data', (chunk) => this.#saw('err', chunk))
-    // It may have ended before it read everything.
-    this.child.stdin.on('error', () => undefined)
-    this.exit = new Promise((resolve) => this.child.on('close', resolve))
-    context.after(() => this.child.kill('SIGKILL'))
-  }
-
-  /** The first match in standard output (or `err`), as soon as it is there. */
-  async sees(pattern: RegExp, where: 'out' | 'err' = 'out'): Promise<RegExpExecArray> {
-    const lateAtMs = performance.now() + DEADLINE_MS
-    for (;;) {
-      const match = pattern.exec(this[where])
-      if (match !== null) return match
-      const leftMs = lateAtMs - performance.now()
-      if (leftMs <= 0) assert.fail(`${pattern} did not come; out: ${this.out}; err: ${this.err}`)
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, leftMs)
-        this.#changed = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
-  }
-
-  async stop(): Promise<number | null> {
-    this.child.kill('SIGTERM')
-    return this.exit
-  }
-
-  #saw(where: 'out' | 'err', chunk: Buffer): void {
-    this[where] += chunk
-    this.#changed()
-  }
-}
-
-function meshd(context: TestContext, args: readonly string[], environment: Record<string, string> = {}): Program {
-  return new Program(context, process.execPath, [MESHD, ...args], environment)
-}
-
-function folder(context: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'meshd-process-'))
-  context.after(() => rmSync(path, { recursive: true, force: true }))
-  return path
-}
+import { test } from 'node:test'
+import { DEADLINE_MS, folder, LOCAL, MESHD, meshd, Program } from './program.ts'
 
 test('a program and two pipes talk over a private network, and each leaves in order', async (t) => {
   const dir = folder(t)
@@ -135,6 +73,37 @@ test('thousands of lines arrive, all of them and in order', async (t) => {
   receiver.child.kill('SIGINT')
   assert.equal(await receiver.exit, 0)
   assert.equal(await sender.stop(), 0)
+})
+
+test('input is confirmed before the program leaves, and a durable reader misses none of it over kill -9', async (t) => {
+  const dir = folder(t)
+  const keeper = meshd(t, [...LOCAL, '--data-dir', join(dir, 'keeper')])
+  const [, address] = await keeper.sees(/listening on (\S+)/, 'err')
+  const seeded = [...LOCAL, '--seed', address!, '--quiet']
+  const durable = ['--data-dir', join(dir, 'reader'), '--durable', 'reader', '--since', 'stored']
+  const say = async (from: number, to: number): Promise<void> => {
+    const sender = meshd(t, [...seeded, '--ephemeral', '--exit-after-input'])
+    sender.child.stdin.end(Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join(''))
+    assert.equal(await sender.exit, 0)
+    assert.equal(sender.err, '')
+  }
+  await say(0, 5_000)
+  const first = meshd(t, [...seeded, ...durable])
+  await first.sees(/line 1000\n/)
+  first.child.kill('SIGKILL')
+  await first.exit
+  await say(5_000, 6_000)
+  const second = meshd(t, [...seeded, ...durable])
+  await second.sees(/line 5999\n/)
+  assert.equal(await second.stop(), 0)
+  const third = meshd(t, [...seeded, ...durable])
+  await say(6_000, 6_001)
+  await third.sees(/line 6000\n/)
+  assert.equal(third.out, 'line 6000\n')
+  assert.equal(await third.stop(), 0)
+  const lines = new Set((first.out + second.out).split('\n'))
+  for (let i = 0; i < 6_000; i++) assert.ok(lines.has(`line ${i}`), `line ${i} is missing`)
+  assert.equal(await keeper.stop(), 0)
 })
 
 test('a reader that leaves ends the node with 0', async (t) => {

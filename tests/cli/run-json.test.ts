@@ -4,6 +4,8 @@ import { test } from 'node:test'
 import { MeshError } from '../../lib/errors.ts'
 import { ALICE, BOB, FakeHost, start } from './fake-node.ts'
 
+const FRESH = { replayed: false, retained: false }
+
 function events(host: FakeHost): Record<string, unknown>[] {
   return host.out
     .split('\n')
@@ -19,6 +21,9 @@ test('with --json each happening is one line', async () => {
   mesh.emit('dialFailed', { address, reason: 'refused', code: 'connection-lost', retryInMs: 1234 })
   mesh.deliver('chat', 'tëxt')
   mesh.deliver('chat', Uint8Array.of(0xff), BOB)
+  mesh.emit('nodeUp', { peer: BOB, name: 'bob' })
+  mesh.emit('nodeDown', { peer: BOB, name: 'bob', reason: 'left' })
+  mesh.emit('gap', { pattern: 'chat', from: BOB, epoch: 7, first: 1, last: 3 })
   mesh.emit('warning', { code: 'clock', text: 'it jumped' })
   assert.equal(await stop(), 0)
   assert.deepEqual(events(host), [
@@ -26,8 +31,11 @@ test('with --json each happening is one line', async () => {
     { event: 'neighbour-up', peer: ALICE, address, direction: 'out' },
     { event: 'neighbour-down', peer: ALICE, reason: 'goodbye', code: 'connection-lost', retryInMs: null },
     { event: 'dial-failed', address, reason: 'refused', code: 'connection-lost', retryInMs: 1234 },
-    { event: 'message', topic: 'chat', from: ALICE, id: `${ALICE}/1/0`, sequence: 0, hops: 1, data: 'tëxt' },
-    { event: 'message', topic: 'chat', from: BOB, id: `${BOB}/1/0`, sequence: 0, hops: 1, data64: '/w==' },
+    { event: 'message', topic: 'chat', from: ALICE, id: `${ALICE}/1/0`, sequence: 0, hops: 1, ...FRESH, data: 'tëxt' },
+    { event: 'message', topic: 'chat', from: BOB, id: `${BOB}/1/0`, sequence: 0, hops: 1, ...FRESH, data64: '/w==' },
+    { event: 'node-up', peer: BOB, name: 'bob' },
+    { event: 'node-down', peer: BOB, name: 'bob', reason: 'left' },
+    { event: 'gap', pattern: 'chat', from: BOB, epoch: 7, first: 1, last: 3 },
     { event: 'warning', code: 'clock', text: 'it jumped' },
     { event: 'stopped' },
   ])
@@ -63,6 +71,14 @@ test('with --json lines are instructions or text', async () => {
   const warning = events(host).find(({ event }) => event === 'warning')
   assert.match(String(warning?.text), /^line 5: nothing was published: /)
   assert.equal(await stop(), 0)
+})
+
+test('with --json an instruction can ask for a retained value and a time-to-live', async () => {
+  const { host, mesh, stop } = await start({ json: true })
+  host.stdin.write('{"publish":{"topic":"t","data":"a","retain":true,"ttl":60}}\n')
+  await host.until(() => mesh.published.length === 1)
+  assert.deepEqual(mesh.published[0]!.options, { retain: true, timeToLiveS: 60 })
+  await stop()
 })
 
 test('with --json a refused publication is a warning with its code', async () => {

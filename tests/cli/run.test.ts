@@ -15,9 +15,17 @@ test('the settings reach the node', async () => {
     name: 'me',
     dataDir: '/data',
     agent: 'meshd/test',
+    store: {},
   })
   assert.equal(await stop(), 0)
   assert.deepEqual(mesh.calls, ['start', 'stop'])
+})
+
+test('what is to be kept and how many neighbours reach the node too', async () => {
+  const { mesh, stop } = await start({ storeBytesMax: 0, storeAgeMsMax: 60_000, degree: 0 })
+  assert.deepEqual(mesh.options.store, { bytesMax: 0, ageMsMax: 60_000 })
+  assert.deepEqual(mesh.options.degree, { target: 0 })
+  await stop()
 })
 
 test('in a pipe each line is one message, byte by byte, and the node stays at the end of input', async () => {

@@ -9,7 +9,7 @@ function speaker(): { speaker: Speaker; mesh: FakeMesh; warnings: string[]; stop
   const warnings: string[] = []
   const stopping = new AbortController()
   const warn = (code: string, text: string): void => void warnings.push(`${code}: ${text}`)
-  return { speaker: new Speaker(mesh, stopping.signal, warn), mesh, warnings, stopping }
+  return { speaker: new Speaker({ mesh, stopping: stopping.signal, warn }), mesh, warnings, stopping }
 }
 
 test('a silence is told once, and once more when it ends', async () => {

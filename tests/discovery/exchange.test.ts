@@ -26,7 +26,8 @@ function longRecordOf(number: number): Uint8Array {
 }
 
 class Post {
-  readonly found: { address: Address; toldBy: string }[] = []
+  readonly found: { address: Address; peer: string; toldBy: string }[] = []
+  readonly known: { peer: string; record: Uint8Array }[] = []
   readonly exchange: Exchange
 
   constructor(fraction: () => number = () => 0) {
@@ -36,7 +37,10 @@ class Post {
       primitives: completedNative,
       ownKey: keyPairOf(OWN).identity.key,
       fraction,
-      found: (address, toldBy) => this.found.push({ address, toldBy }),
+      found: ({ identity }, addresses, toldBy) => {
+        for (const address of addresses) this.found.push({ address, peer: identity.id, toldBy })
+      },
+      known: () => this.known,
     })
   }
 
@@ -45,8 +49,8 @@ class Post {
     return this.found.splice(0).map(({ address }) => formatAddress({ ...address, peer: null }))
   }
 
-  up(number: number, record: Uint8Array | null): void {
-    this.exchange.neighbourUp(keyPairOf(number).identity, record)
+  up(number: number, record: Uint8Array | null, host = '203.0.113.1'): void {
+    this.exchange.neighbourUp(keyPairOf(number).identity, record, host)
   }
 }
 
@@ -78,11 +82,15 @@ test('names are never taken from others', () => {
   assert.deepEqual(post.told('127.0.0.1', record), [])
 })
 
-test('what was found insists on the identity of the record and names who told it', () => {
+test('what was found belongs to the identity of the record and names who told it', () => {
   const post = new Post()
   post.exchange.told([recordOf(1, '/ip4/198.51.100.1/tcp/7')], { key: 'teller', host: '127.0.0.1' })
   assert.deepEqual(post.found, [
-    { address: { host: '198.51.100.1', kind: 'ip4', port: 7, peer: keyPairOf(1).identity.id }, toldBy: 'teller' },
+    {
+      address: { host: '198.51.100.1', kind: 'ip4', port: 7, peer: null },
+      peer: keyPairOf(1).identity.id,
+      toldBy: 'teller',
+    },
   ])
 })
 
@@ -129,6 +137,55 @@ test('which of many are told is left to chance', () => {
   const records = [1, 2, 3].map((number) => recordOf(number))
   for (const [i, record] of records.entries()) post.up(i + 1, record)
   assert.deepEqual(decodePeers(post.exchange.tell(1, null))[0], records[2])
+})
+
+test('known peers are told beside the neighbours, each node once', () => {
+  const post = new Post()
+  const [older, newer, other] = [recordOf(1), recordOf(1, '/ip4/198.51.100.1/tcp/1'), recordOf(2)]
+  post.up(1, newer)
+  post.known.push({ peer: keyPairOf(1).identity.id, record: older }, { peer: keyPairOf(2).identity.id, record: other })
+  assert.deepEqual(decodePeers(post.exchange.tell(32, null)), [newer, other])
+  assert.deepEqual(decodePeers(post.exchange.tell(32, keyPairOf(1).identity.key)), [other])
+})
+
+test('a neighbour’s own record is found like any other, by the rule of its connection', () => {
+  const post = new Post()
+  const [near, far] = ['/ip4/10.0.0.1/tcp/1', '/ip4/198.51.100.1/tcp/1']
+  post.up(1, recordOf(1, near, far), '203.0.113.1')
+  assert.deepEqual(
+    post.found.map(({ address, toldBy }) => [formatAddress(address), toldBy]),
+    [[far, keyPairOf(1).identity.key]],
+  )
+})
+
+test('a record that a neighbour passed on counts as told by it, at its end of the connection', () => {
+  const post = new Post()
+  post.up(1, null, '10.0.0.9')
+  const record = post.exchange.read(recordOf(2, ...EVERY_SCOPE), keyPairOf(2).identity)!
+  post.exchange.passedOn(record, keyPairOf(1).identity.key)
+  assert.deepEqual(
+    post.found.map(({ address }) => formatAddress(address)),
+    EVERY_SCOPE.slice(1),
+  )
+  assert.ok(post.found.every(({ toldBy }) => toldBy === keyPairOf(1).identity.key))
+  post.exchange.neighbourDown(keyPairOf(1).identity)
+  post.found.length = 0
+  post.exchange.passedOn(record, keyPairOf(1).identity.key)
+  assert.deepEqual(post.found, [])
+})
+
+test('a record in a message that is not genuine or not its sender’s is nothing', () => {
+  const { exchange } = new Post()
+  const record = recordOf(1)
+  assert.equal(exchange.read(record, keyPairOf(2).identity), null)
+  assert.equal(exchange.read(record.with(0, record[0]! ^ 1), keyPairOf(1).identity), null)
+  const read = exchange.read(record, keyPairOf(1).identity)
+  assert.deepEqual(read?.bytes, record)
+  assert.equal(exchange.read(record, keyPairOf(1).identity), read)
+})
+
+test('asking is one number', () => {
+  assert.deepEqual(new Post().exchange.ask(), Uint8Array.of(0x81, 0x18, 32))
 })
 
 test('an answer has at most 32 records and fits its frame, however long the neighbours’ records are', () => {

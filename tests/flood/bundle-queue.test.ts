@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toHex } from '../../lib/bytes.ts'
-import { BundleQueue } from '../../lib/flood/bundle-queue.ts'
+import { type BundleCarrier, BundleQueue } from '../../lib/flood/bundle-queue.ts'
 import { type OutgoingFrame, SendQueue } from '../../lib/link/send-queue.ts'
 import { sealedBundle } from './bundles.ts'
 
-const NEIGHBOUR = { key: 'key', peer: 'peer' }
+const NEIGHBOUR = { key: 'key', originKey: 'origin', peer: 'peer' }
 
 function setUp(): {
   queue: SendQueue
@@ -14,7 +14,20 @@ function setUp(): {
 } {
   const queue = new SendQueue({ bytes: 0, bytesMax: 1e9 })
   const counters = { bundlesDropped: 0, bundlesWithdrawn: 0 }
-  return { queue, counters, bundles: new BundleQueue(NEIGHBOUR, queue, counters) }
+  return { queue, counters, bundles: new BundleQueue(NEIGHBOUR, carrierOf(queue), counters) }
+}
+
+/** A link that is nothing but its queue. */
+function carrierOf(queue: SendQueue): BundleCarrier {
+  return {
+    get bundleBytes() {
+      return queue.bundleBytes
+    },
+    send: (into, frame) => queue.push(into, frame),
+    offer: (frame) => queue.offer(frame),
+    wouldTake: (bodyLength) => queue.wouldTake(bodyLength),
+    withdraw: (frame) => queue.withdraw(frame),
+  }
 }
 
 /** The body of the first frame that the queue sends at that time. */
@@ -51,7 +64,7 @@ test('an offer says what became of the bundle, also later', () => {
 
 test('a full queue drops at once, and foresees it', () => {
   const counters = { bundlesDropped: 0, bundlesWithdrawn: 0 }
-  const full = { bundleBytes: 5, offer: () => false, wouldTake: () => false, withdraw: () => false }
+  const full = { bundleBytes: 5, send: () => {}, offer: () => false, wouldTake: () => false, withdraw: () => false }
   const bundles = new BundleQueue(NEIGHBOUR, full, counters)
   assert.equal(bundles.foresee().outcome, 'dropped')
   assert.equal(bundles.offer(sealedBundle()).outcome, 'dropped')
@@ -79,10 +92,47 @@ test('over another connection the same bundles wait, and can be withdrawn there'
   const other = new SendQueue({ bytes: 0, bytesMax: 1e9 })
   const bundle = sealedBundle()
   bundles.offer(bundle)
-  bundles.carryOver(other)
+  bundles.carryOver(carrierOf(other))
   for (const { into, frame } of queue.takeAll()) other.push(into, frame as OutgoingFrame)
   assert.equal(bundles.bundleBytes, other.bundleBytes)
   bundles.withdraw(bundle.key)
   assert.equal(counters.bundlesWithdrawn, 1)
   assert.equal(other.isEmpty, true)
+})
+
+test('an answer goes in its own class, takes the copy that waits among the live ones, and is closed behind it', () => {
+  const { queue, counters, bundles } = setUp()
+  const [live, asked] = [sealedBundle({ first: 0 }), sealedBundle({ first: 1 })]
+  bundles.offer(asked)
+  bundles.offer(live)
+  bundles.give({ ...asked, hops: 255, ageMs: 3 })
+  let left = 0
+  bundles.conclude(Uint8Array.of(0x82, 0x01, 0xf4), () => left++)
+  bundles.tell(0x11, Uint8Array.of(0x80))
+  assert.equal(counters.bundlesWithdrawn, 1)
+  const types: number[] = []
+  while (!queue.isEmpty) {
+    const into = new Uint8Array(1_000)
+    // One record for each frame: the buffer has room for no second one of its size.
+    const end = queue.fill(into, 0, 300, 0)
+    for (let at = 0; at < end; ) {
+      const isLong = into[at + 1]! >= 128
+      const length = isLong ? (into[at + 1]! & 0x7f) | (into[at + 2]! << 7) : into[at + 1]!
+      types.push(into[at]!)
+      if (into[at] === 0x10 && types.filter((type) => type === 0x10).length === 2) {
+        assert.equal(into[at + (isLong ? 3 : 2)], 255, 'hops are told in one byte')
+      }
+      at += (isLong ? 3 : 2) + length
+    }
+  }
+  assert.deepEqual(types, [0x11, 0x10, 0x10, 0x14])
+  assert.equal(left, 1)
+})
+
+test('whoever waits for an answer to leave hears also when it never will', () => {
+  const { queue, bundles } = setUp()
+  let left = 0
+  bundles.conclude(Uint8Array.of(0x82, 0x01, 0xf4), () => left++)
+  queue.clear()
+  assert.equal(left, 1)
 })

@@ -3,16 +3,11 @@ import { test } from 'node:test'
 import { utf8 } from '../../lib/bytes.ts'
 import { MeshError } from '../../lib/errors.ts'
 import { type Bundle, readBundleHead, readBundleMessages } from '../../lib/flood/bundle.ts'
-import {
-  FILL_MS,
-  type Offer,
-  Publisher,
-  type PublisherLinks,
-  WAITING_BYTES_MAX,
-  WAITING_CALLS_MAX,
-} from '../../lib/flood/publisher.ts'
-import { PAYLOAD_BYTES_MAX } from '../../lib/limits.ts'
-import type { Outcome, Receipt } from '../../lib/types.ts'
+import { Holdings } from '../../lib/flood/holdings.ts'
+import { FILL_MS, type Offer, Publisher, type PublisherLinks, type RetainedKeeper } from '../../lib/flood/publisher.ts'
+import { WAITING_BYTES_MAX, WAITING_CALLS_MAX } from '../../lib/flood/waiting-calls.ts'
+import { PAYLOAD_BYTES_MAX, TIME_TO_LIVE_S_MAX } from '../../lib/limits.ts'
+import type { Outcome, PublishOptions, Receipt } from '../../lib/types.ts'
 import { keyPairOf } from '../identity/nodes.ts'
 import { FakeClock } from '../link/fake-clock.ts'
 import { bodyOf, originKeyOf, signing } from './bundles.ts'
@@ -47,6 +42,8 @@ class Press {
   readonly links = new FakeLinks(this.order)
   readonly publisher: Publisher
   readonly id = keyPairOf(1).identity.id
+  readonly store = { isBehind: false, holdings: new Holdings() }
+  holders: string[] = []
 
   constructor(epoch = 100) {
     const { signer, identity } = keyPairOf(1)
@@ -56,12 +53,19 @@ class Press {
       clock: this.clock,
       links: this.links,
       epoch,
+      store: this.store,
       sealed: () => this.order.push('sealed'),
+      holders: () => this.holders,
     })
   }
 
-  publish(payload: string | Uint8Array = 'x', signal?: AbortSignal): Promise<Receipt> {
-    return this.publisher.publish('t', payload, signal)
+  publish(payload: string | Uint8Array = 'x', options?: PublishOptions): Promise<Receipt> {
+    return this.publisher.publish('t', payload, options)
+  }
+
+  /** What left, as flags/time-to-live: first number and count. */
+  get kinds(): string[] {
+    return this.links.sent.map(({ flags, timeToLiveS, first, count }) => `${flags}/${timeToLiveS}: ${first} ${count}`)
   }
 
   /** What left, as epoch/first: payloads. */
@@ -295,11 +299,11 @@ test('an abort takes a waiting call out, and only that one', async () => {
   const press = new Press()
   press.links.congested = true
   const controller = new AbortController()
-  const first = press.publish('a', controller.signal)
+  const first = press.publish('a', { signal: controller.signal })
   const second = press.publish('b')
   controller.abort(new Error('enough'))
   await assert.rejects(first, { code: 'aborted' })
-  await assert.rejects(press.publish('c', controller.signal), { code: 'aborted' })
+  await assert.rejects(press.publish('c', { signal: controller.signal }), { code: 'aborted' })
   press.links.congested = false
   press.publisher.resume()
   await second
@@ -311,7 +315,7 @@ test('an abort after the call has resolved changes nothing', async () => {
   const press = new Press()
   press.links.congested = true
   const controller = new AbortController()
-  const publishing = press.publish('a', controller.signal)
+  const publishing = press.publish('a', { signal: controller.signal })
   press.links.congested = false
   press.publisher.resume()
   controller.abort()
@@ -384,4 +388,131 @@ test('the mesh itself may publish below its own prefix', async () => {
   await press.publisher.publishChecked('$mesh/node', 'x')
   press.clock.settle()
   assert.deepEqual(press.left, ['100/0: x'])
+})
+
+test('while the disk is behind, callers wait as they do for slow neighbours', async () => {
+  const press = new Press()
+  press.store.isBehind = true
+  let published = false
+  const publishing = press.publish('a').then(() => {
+    published = true
+  })
+  press.publisher.resume()
+  await new Promise(setImmediate)
+  assert.equal(published, false)
+  press.store.isBehind = false
+  press.publisher.resume()
+  await publishing
+  press.clock.settle()
+  assert.deepEqual(press.left, ['100/0: a'])
+})
+
+test('a retained message has a bundle of its own, in its turn', async () => {
+  const press = new Press()
+  await press.publish('a')
+  const receipt = await press.publish('b', { retain: true })
+  await press.publish('c')
+  await press.publish('d', { retain: false })
+  await press.publish('e', { retain: true, timeToLiveS: 60 })
+  press.clock.settle()
+  assert.deepEqual(press.left, ['100/0: a', '100/1: b', '100/2: c d', '100/4: e'])
+  assert.deepEqual(press.kinds, ['0/0: 0 1', `1/${TIME_TO_LIVE_S_MAX}: 1 1`, '0/0: 2 2', '1/60: 4 1'])
+  assert.equal(receipt.id, `${press.id}/100/1`)
+})
+
+test('messages with one time-to-live share bundles, others do not', async () => {
+  const press = new Press()
+  for (const timeToLiveS of [5, 5, 6]) await press.publish('x', { timeToLiveS })
+  await press.publish('x')
+  await press.publish('x')
+  press.clock.settle()
+  assert.deepEqual(press.kinds, ['0/5: 0 2', '0/6: 2 1', '0/0: 3 2'])
+})
+
+test('moved to another epoch, what was gathered keeps its time-to-live', async () => {
+  const press = new Press()
+  await press.publish('x', { timeToLiveS: 7 })
+  press.publisher.pause()
+  press.publisher.moveTo(500)
+  assert.deepEqual(press.kinds, ['0/7: 0 1'])
+})
+
+test('wrong publish options reject and use no number', async () => {
+  const press = new Press()
+  for (const timeToLiveS of [0, -1, 1.5, TIME_TO_LIVE_S_MAX + 1, Number.NaN]) {
+    await assert.rejects(press.publish('x', { timeToLiveS }), { code: 'bad-argument' })
+  }
+  await assert.rejects(press.publish('x', { retain: 1 as unknown as boolean }), { code: 'bad-argument' })
+  assert.equal(press.publisher.nextSequence, 0)
+})
+
+test('what a program retains is kept, what the mesh itself retains is not', async () => {
+  const press = new Press()
+  const kept: string[] = []
+  const keeper: RetainedKeeper = {
+    admit: (topic, _payload, bytes) => {
+      if (topic === 'full') throw new MeshError('too-large', `${bytes} bytes`)
+    },
+    published: (topic, payload, timeToLiveS) => kept.push(`${topic} ${payload} ${timeToLiveS}`),
+  }
+  press.publisher.keepRetainedIn(keeper)
+  await press.publisher.publish('a', 'x', { retain: true, timeToLiveS: 9 })
+  await press.publisher.publish('b', 'x')
+  await press.publisher.publishChecked('$mesh/node', 'x', { retain: true, timeToLiveS: 9 })
+  await assert.rejects(press.publisher.publish('full', 'xyz', { retain: true }), { message: '3 bytes' })
+  assert.equal(press.publisher.publishAgain('a', utf8('x'), 9), true)
+  assert.deepEqual(kept, ['a x 9'])
+  press.clock.settle()
+  assert.deepEqual(press.kinds, ['1/9: 0 1', '0/0: 1 1', '1/9: 2 1', '1/9: 3 1'])
+})
+
+test('publishing again never waits and never overtakes', async () => {
+  const press = new Press()
+  press.links.congested = true
+  assert.equal(press.publisher.publishAgain('a', utf8('x'), 9), false)
+  const waiting = press.publish('b')
+  press.links.congested = false
+  assert.equal(press.publisher.publishAgain('a', utf8('x'), 9), false)
+  press.publisher.resume()
+  await waiting
+  assert.equal(press.publisher.publishAgain('a', utf8('x'), 9), true)
+  press.publisher.close(refusal)
+  assert.equal(press.publisher.publishAgain('a', utf8('x'), 9), false)
+})
+
+test('a receipt is confirmed once enough neighbours and this node’s own store hold its bundle', async () => {
+  const press = new Press()
+  const receipt = await press.publish('a')
+  await press.publish('b')
+  const confirmed = receipt.confirmed(2)
+  press.holders = ['p', 'q']
+  press.publisher.confirmationsChanged()
+  press.clock.settle()
+  press.store.holdings.add(originKeyOf(1), 100, 0, 1)
+  press.publisher.confirmationsChanged()
+  press.clock.advance(100)
+  assert.deepEqual(await confirmed, ['p', 'q'])
+  assert.deepEqual(await receipt.confirmed(), ['p', 'q'])
+})
+
+test('a receipt whose message got another number is confirmed under that', async () => {
+  const press = new Press()
+  const receipt = await press.publish('a')
+  press.publisher.pause()
+  const confirmed = receipt.confirmed()
+  press.publisher.moveTo(500)
+  press.holders = ['p']
+  press.store.holdings.add(originKeyOf(1), 500, 0, 0)
+  press.publisher.confirmationsChanged()
+  press.clock.advance(100)
+  assert.deepEqual(await confirmed, ['p'])
+})
+
+test('closing rejects those who wait for a confirmation', async () => {
+  const press = new Press()
+  const receipt = await press.publish('a')
+  const confirmed = receipt.confirmed()
+  press.publisher.close(refusal)
+  await assert.rejects(confirmed, refusal)
+  await assert.rejects(receipt.confirmed(), refusal)
 })

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Bundle } from '../../lib/flood/bundle.ts'
+import { type Bundle, BundleFlag } from '../../lib/flood/bundle.ts'
 import type { Offer } from '../../lib/flood/publisher.ts'
-import { CONGESTED_BYTES, type FloodLink, Router } from '../../lib/flood/router.ts'
-import { ORIGIN_SILENT_MS, Seen } from '../../lib/flood/seen.ts'
+import { CONGESTED_BYTES, type FloodLink, REPAIRED_FORWARD_BYTES_MAX, Router } from '../../lib/flood/router.ts'
+import { Seen } from '../../lib/flood/seen.ts'
 import { Subscriptions } from '../../lib/flood/subscriptions.ts'
-import { HOPS_MAX } from '../../lib/limits.ts'
+import { HOPS_MAX, LIVE_ORDER_WAIT_MS, TIME_TO_LIVE_S_MAX } from '../../lib/limits.ts'
 import type { Message } from '../../lib/types.ts'
 import { completedNative } from '../crypto/providers.ts'
 import { seeded } from '../crypto/seeded.ts'
@@ -19,6 +19,7 @@ import {
   originKeyOf,
   sealedBundle,
 } from './bundles.ts'
+import { AGE_MS_MAX, routerParts } from './router-parts.ts'
 
 class FakeLink implements FloodLink {
   readonly key: string
@@ -53,6 +54,12 @@ class Node {
   readonly ownEpochs: number[] = []
   readonly heard: Message[] = []
   readonly links = [1, 2, 3].map((number) => new FakeLink(number))
+  readonly parts = routerParts()
+  readonly retained: [string, string, string][] = []
+  readonly heardOver: [string, string][] = []
+  /** Whether what comes was asked for, and which links say that they hold it. */
+  isAsked = false
+  holders: string[] = []
   readonly router: Router
 
   constructor(seen = new Seen()) {
@@ -66,6 +73,13 @@ class Node {
       actions: {
         rejected: (link, reason) => this.rejections.push([this.links.indexOf(link as FakeLink), reason]),
         ownEpochMet: (epoch) => this.ownEpochs.push(epoch),
+        heard: (origin, linkKey) => this.heardOver.push([origin, linkKey]),
+        retainedCame: (origin, bundle, _messages, toldBy) => this.retained.push([origin.id, bundle.key, toldBy]),
+      },
+      ...this.parts,
+      repair: {
+        bundleCame: () => this.isAsked,
+        holds: (linkKey) => this.holders.includes(linkKey),
       },
       seen,
     })
@@ -78,8 +92,33 @@ class Node {
     this.router.received(this.links[at]!, body)
   }
 
+  /** Of what was delivered. */
+  get sequences(): number[] {
+    return this.heard.map(({ sequence }) => sequence)
+  }
+
   get offers(): number[] {
     return this.links.map(({ offered }) => offered.length)
+  }
+}
+
+/** What goes when a bundle comes, by the rule alone: whatever of its line has nothing missing behind the first that came. */
+class Lines {
+  readonly #next = new Map<string, number>()
+  readonly #waiting = new Map<string, { first: number; ids: string[] }[]>()
+
+  came(line: string, first: number, ids: string[]): string[] {
+    const waiting = [...(this.#waiting.get(line) ?? []), { first, ids }].sort((a, b) => a.first - b.first)
+    this.#waiting.set(line, waiting)
+    let next = this.#next.get(line) ?? first
+    const gone: string[] = []
+    while (waiting.length > 0 && waiting[0]!.first <= next) {
+      const { first, ids } = waiting.shift()!
+      next = Math.max(next, first + ids.length)
+      gone.push(...ids)
+    }
+    this.#next.set(line, next)
+    return gone
   }
 }
 
@@ -200,14 +239,84 @@ test('another version is ignored and nobody’s fault', () => {
   assert.deepEqual(node.offers, [0, 0, 0])
 })
 
-test('a bundle of more than seven days is ignored and not marked: a younger copy may still come', () => {
+test('a bundle older than what this node keeps is ignored and not marked: a younger copy may still come', () => {
   const node = new Node()
   const { sealed } = sealedBundle({ origin: 5 })
-  node.from(0, bodyOf(sealed, 1, ORIGIN_SILENT_MS + 1))
+  node.from(0, bodyOf(sealed, 1, AGE_MS_MAX + 1))
   assert.equal(node.router.ignored['too-old'], 1)
   assert.deepEqual(node.offers, [0, 0, 0])
-  node.from(0, bodyOf(sealed, 1, ORIGIN_SILENT_MS))
+  node.from(0, bodyOf(sealed, 1, AGE_MS_MAX))
   assert.equal(node.router.accepted, 1)
+})
+
+test('a retained bundle is taken however old, up to its time-to-live', () => {
+  const node = new Node()
+  const retained = (first: number): Uint8Array =>
+    sealedBundle({ origin: 5, first, flags: BundleFlag.retained, timeToLiveS: 7_200 }).sealed
+  node.from(0, bodyOf(retained(0), 1, 7_200_001))
+  assert.equal(node.router.ignored.expired, 1)
+  node.from(0, bodyOf(retained(0), 1, 7_200_000))
+  node.from(1, bodyOf(retained(1), 1, AGE_MS_MAX + 1))
+  assert.equal(node.router.accepted, 2)
+  assert.deepEqual(
+    node.retained.map(([origin, , toldBy]) => [origin, toldBy]),
+    [
+      [keyPairOf(5).identity.id, node.links[0]!.key],
+      [keyPairOf(5).identity.id, node.links[1]!.key],
+    ],
+  )
+})
+
+test('an ordinary bundle past its time-to-live is ignored, and a younger copy is not', () => {
+  const node = new Node()
+  const { sealed } = sealedBundle({ origin: 5, timeToLiveS: 2 })
+  node.from(0, bodyOf(sealed, 1, 2_001))
+  assert.equal(node.router.ignored.expired, 1)
+  node.from(0, bodyOf(sealed, 1, 2_000))
+  assert.equal(node.router.accepted, 1)
+})
+
+test('a retained bundle of two messages, without a time-to-live or with more than seven days is malformed', () => {
+  const node = new Node()
+  const flags = BundleFlag.retained
+  const two = [
+    ['t', 'one'],
+    ['t', 'two'],
+  ] as const
+  node.from(0, ofOrigin(5, { first: 0, flags, timeToLiveS: 60, messages: two }))
+  node.from(0, ofOrigin(5, { first: 2, flags, timeToLiveS: 0 }))
+  node.from(0, ofOrigin(5, { first: 3, flags, timeToLiveS: TIME_TO_LIVE_S_MAX + 1 }))
+  assert.equal(node.router.rejected.malformed, 3)
+  node.from(0, ofOrigin(5, { first: 4, flags, timeToLiveS: TIME_TO_LIVE_S_MAX }))
+  assert.equal(node.router.accepted, 1)
+})
+
+test('what was asked for goes on only to those who do not say that they hold it, whatever its hops', () => {
+  const node = new Node()
+  node.isAsked = true
+  node.holders = [node.links[1]!.key]
+  node.from(0, bodyOf(sealedBundle({ origin: 5, first: 0 }).sealed, HOPS_MAX))
+  assert.deepEqual(node.offers, [0, 0, 1])
+  node.links[2]!.bundleBytes = REPAIRED_FORWARD_BYTES_MAX
+  node.from(0, bodyOf(sealedBundle({ origin: 5, first: 1 }).sealed, 1))
+  assert.deepEqual(node.offers, [0, 0, 1])
+  assert.equal(node.heard.length, 2)
+})
+
+test('the store has each accepted bundle once, and the lowest age that any copy of it showed', () => {
+  const node = new Node()
+  const put: string[] = []
+  const younger: number[] = []
+  node.parts.store.put = (bundle, topics) => put.push(`${bundle.first} ${topics?.join()}`)
+  node.parts.store.younger = (_origin, _epoch, _first, ageMs) => younger.push(ageMs)
+  const { sealed } = sealedBundle({ origin: 5, first: 0 })
+  node.from(0, bodyOf(sealed, 1, 300_000))
+  node.from(1, bodyOf(sealed, 1, 400_000))
+  node.from(1, bodyOf(sealed, 1, 20_000))
+  node.from(2, bodyOf(sealed, 1, 25_000))
+  node.from(0, forged(ofOrigin(5, { first: 1 })))
+  assert.deepEqual(put, ['0 chat'])
+  assert.deepEqual(younger, [20_000])
 })
 
 test('an epoch older than the sixty-four kept is ignored', () => {
@@ -259,7 +368,7 @@ test('a bundle with 32 hops and more is delivered and not passed on', () => {
 test('our own bundle that comes back is a duplicate', () => {
   const node = new Node()
   const own = sealedBundle({ origin: 9 })
-  node.router.markOwn(own)
+  node.router.takeOwn(own)
   node.from(0, bodyOf(own.sealed))
   assert.equal(node.router.duplicates, 1)
   assert.deepEqual(node.ownEpochs, [])
@@ -345,6 +454,84 @@ test('a small bundle from a large record is queued as a copy, so that it does no
   assert.ok(origin.buffer.byteLength < 1_000)
 })
 
+test('a bundle that overtook another is kept and passed on at once, and delivered behind it', () => {
+  const node = new Node()
+  const put: number[] = []
+  node.parts.store.put = ({ first }) => put.push(first)
+  for (const first of [0, 2, 3]) node.from(0, ofOrigin(5, { first }))
+  assert.deepEqual(node.sequences, [0])
+  assert.deepEqual(put, [0, 2, 3])
+  assert.deepEqual(node.offers, [0, 3, 3])
+  node.from(1, ofOrigin(5, { first: 1 }))
+  assert.deepEqual(node.sequences, [0, 1, 2, 3])
+  assert.equal(node.router.deliveredMessages, 4)
+  assert.equal(node.router.reorderedMessages, 2)
+})
+
+test('what is missing is waited for half a second at most, and delivered when it comes after that', () => {
+  const node = new Node()
+  for (const first of [0, 2]) node.from(0, ofOrigin(5, { first }))
+  const deadlineMs = node.router.order.deadlineMs!
+  assert.equal(deadlineMs, node.nowMs + LIVE_ORDER_WAIT_MS)
+  node.router.order.tick(deadlineMs)
+  assert.deepEqual(node.sequences, [0, 2])
+  node.from(0, ofOrigin(5, { first: 1 }))
+  assert.deepEqual(node.sequences, [0, 2, 1])
+})
+
+test('what is held is a copy of its own when it came in a large record, and nobody is handed a view of it', () => {
+  const node = new Node()
+  const payload = new Uint8Array(4_000).fill(7)
+  for (const link of node.links) node.router.removeLink(link)
+  const record = new Uint8Array(60_000)
+  const body = ofOrigin(5, { first: 2, messages: [['t', payload]] })
+  record.set(body)
+  node.from(0, ofOrigin(5, { first: 0 }))
+  node.from(0, record.subarray(0, body.length))
+  assert.ok(node.router.order.heldBytes < 5_000, `${node.router.order.heldBytes} bytes`)
+  record.fill(0)
+  const large = ofOrigin(5, { first: 3, messages: [['t', payload]] })
+  node.from(0, large)
+  node.from(0, ofOrigin(5, { first: 1 }))
+  assert.deepEqual(node.sequences, [0, 1, 2, 3])
+  for (const { data } of node.heard.slice(2)) {
+    assert.deepEqual(data, payload)
+    assert.notEqual(data.buffer, large.buffer)
+    assert.equal(data.buffer.byteLength, payload.length)
+  }
+})
+
+test('nothing is held that no subscription would get: of no topic of theirs, or older than they are', () => {
+  const node = new Node()
+  node.subscriptions.close()
+  const heard: number[] = []
+  node.subscriptions.subscribe('chat', ({ sequence }) => heard.push(sequence), node.nowMs)
+  node.nowMs += 100
+  node.from(0, ofOrigin(5, { first: 0 }))
+  const other = [
+    ['x', 'one'],
+    ['y', 'two'],
+  ] as const
+  node.from(0, ofOrigin(5, { first: 2, messages: other }))
+  node.from(0, bodyOf(sealedBundle({ origin: 5, first: 4 }).sealed, 1, 200))
+  assert.equal(node.router.order.heldCount, 0)
+  node.from(0, ofOrigin(5, { first: 5 }))
+  assert.equal(node.router.order.heldCount, 1)
+  node.from(0, ofOrigin(5, { first: 1, messages: [other[0]] }))
+  assert.deepEqual(heard, [0, 5])
+})
+
+test('a subscription that was made while a bundle was held does not hear it', () => {
+  const node = new Node()
+  const late: number[] = []
+  for (const first of [0, 2]) node.from(0, ofOrigin(5, { first }))
+  node.nowMs += 100
+  node.subscriptions.subscribe('#', ({ sequence }) => late.push(sequence), node.nowMs)
+  node.from(0, ofOrigin(5, { first: 1 }))
+  assert.deepEqual(node.sequences, [0, 1, 2])
+  assert.deepEqual(late, [1])
+})
+
 test('publishers are held back while there is a link and all are behind', () => {
   const node = new Node()
   assert.deepEqual([node.router.congested, node.router.busy], [false, false])
@@ -365,11 +552,12 @@ test('our own bundles go to every link, and all of them answer', () => {
   assert.equal(node.router.foresee().length, 3)
 })
 
-test('beside a slow model: whatever comes in whatever order, each message is delivered once and passed on once', () => {
+test('beside a slow model: whatever comes in whatever order, each message is delivered once, in order, and passed on once', () => {
   for (let seed = 1; seed <= 8; seed++) {
     const random = seeded(seed)
     const node = new Node()
-    const bodies: { key: string; sealed: Uint8Array; ids: string[] }[] = []
+    const lines = new Lines()
+    const bodies: { key: string; line: string; first: number; sealed: Uint8Array; ids: string[] }[] = []
     for (const origin of [1, 2, 5, 6]) {
       for (const epoch of [1, 2]) {
         let first = 0
@@ -378,7 +566,7 @@ test('beside a slow model: whatever comes in whatever order, each message is del
           const messages = Array.from({ length: count }, (_, at) => ['t', `${origin} ${epoch} ${first + at}`] as const)
           const { sealed, key } = sealedBundle({ origin, epoch, first, messages })
           const ids = messages.map((_, at) => `${keyPairOf(origin).identity.id}/${epoch}/${first + at}`)
-          bodies.push({ key, sealed, ids })
+          bodies.push({ key, line: `${origin} ${epoch}`, first, sealed, ids })
           first += count
         }
       }
@@ -388,7 +576,7 @@ test('beside a slow model: whatever comes in whatever order, each message is del
     const offers: string[][] = [[], [], []]
     let [duplicates, rejected] = [0, 0]
     for (let step = 0; step < 400; step++) {
-      const { key, sealed, ids } = bodies[random.below(bodies.length)]!
+      const { key, line, first, sealed, ids } = bodies[random.below(bodies.length)]!
       const [at, hops, isForged] = [random.below(3), 1 + random.below(40), random.below(5) === 0]
       const body = bodyOf(sealed, hops)
       node.from(at, isForged ? forged(body) : body)
@@ -396,7 +584,7 @@ test('beside a slow model: whatever comes in whatever order, each message is del
       else if (isForged) rejected++
       else {
         taken.add(key)
-        delivered.push(...ids)
+        delivered.push(...lines.came(line, first, ids))
         if (hops >= HOPS_MAX) continue
         for (let to = 0; to < 3; to++) if (to !== at) offers[to]!.push(key)
       }

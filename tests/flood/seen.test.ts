@@ -76,22 +76,22 @@ test('sixty-four epochs are kept, the greatest; what is older is told apart from
   assert.deepEqual(seen.counts, { origins: 1, epochs: 64, ranges: 64 })
 })
 
-test('the 257th range of an epoch finds no room, but fills and extensions do', () => {
+test('one range more than an epoch may have finds no room, but fills and extensions do', () => {
   const seen = new Seen()
   for (let i = 0; i < RANGES_PER_EPOCH_MAX; i++) assert.equal(seen.mark('a', 1, i * 10, i * 10, 'n', 0), 'new')
-  assert.equal(seen.mark('a', 1, 5_000, 5_000, 'n', 0), 'no-room')
-  assert.equal(seen.look('a', 1, 5_000, 5_000), 'new')
+  assert.equal(seen.mark('a', 1, 500_000, 500_000, 'n', 0), 'no-room')
+  assert.equal(seen.look('a', 1, 500_000, 500_000), 'new')
   assert.equal(seen.mark('a', 1, 1, 1, 'n', 0), 'new')
   assert.equal(seen.mark('a', 1, 2, 9, 'n', 0), 'new')
   assert.equal(seen.counts.ranges, RANGES_PER_EPOCH_MAX - 1)
-  assert.equal(seen.mark('a', 1, 5_000, 5_000, 'n', 0), 'new')
+  assert.equal(seen.mark('a', 1, 500_000, 500_000, 'n', 0), 'new')
 })
 
 test('a gap that nobody filled for a minute is given up for room, the lowest first', () => {
   const seen = new Seen()
-  for (let i = 0; i < RANGES_PER_EPOCH_MAX; i++) seen.mark('a', 1, 5 + i * 10, 5 + i * 10, 'n', i)
-  assert.equal(seen.mark('a', 1, 9_000, 9_000, 'n', GAP_GIVEN_UP_MS), 'no-room')
-  assert.equal(seen.mark('a', 1, 9_000, 9_000, 'n', GAP_GIVEN_UP_MS + 1), 'new')
+  for (let i = 0; i < RANGES_PER_EPOCH_MAX; i++) seen.mark('a', 1, 5 + i * 10, 5 + i * 10, 'n', Math.min(i, 2))
+  assert.equal(seen.mark('a', 1, 900_000, 900_000, 'n', GAP_GIVEN_UP_MS - 1), 'no-room')
+  assert.equal(seen.mark('a', 1, 900_000, 900_000, 'n', GAP_GIVEN_UP_MS + 1), 'new')
   // Below the first range and between the first two: both were needed for one range less.
   assert.equal(seen.look('a', 1, 0, 15), 'duplicate')
   assert.equal(seen.look('a', 1, 16, 16), 'new')
@@ -168,4 +168,64 @@ test('the table is looked through at most once a second', () => {
   assert.equal(seen.mark('e', 1, 0, 0, 'e', ORIGIN_SILENT_MS), 'no-room')
   assert.equal(seen.mark('e', 1, 0, 0, 'e', ORIGIN_SILENT_MS + 999), 'no-room')
   assert.equal(seen.mark('e', 1, 0, 0, 'e', ORIGIN_SILENT_MS + 1_000), 'new')
+})
+
+test('a gap that a neighbour claims is not given up', () => {
+  const claimed: (readonly [string, number, number, number])[] = []
+  let isClaimed = true
+  const seen = new Seen({
+    isClaimed: (...numbers) => {
+      claimed.push(numbers)
+      return isClaimed
+    },
+  })
+  for (let i = 0; i < RANGES_PER_EPOCH_MAX; i++) seen.mark('a', 7, i * 10, i * 10, 'n', 0)
+  assert.equal(seen.mark('a', 7, 500_000, 500_000, 'n', GAP_GIVEN_UP_MS), 'no-room')
+  assert.deepEqual(claimed[0], ['a', 7, 1, 9])
+  isClaimed = false
+  assert.equal(seen.mark('a', 7, 500_000, 500_000, 'n', GAP_GIVEN_UP_MS), 'new')
+  assert.equal(seen.look('a', 7, 1, 9), 'duplicate')
+})
+
+test('the ranges of one origin are bounded over its epochs, and gaps of the oldest epoch go first', () => {
+  const seen = new Seen({ rangesPerOriginMax: 10 })
+  for (const epoch of [5, 4]) for (let i = 0; i < 5; i++) seen.mark('a', epoch, i * 10, i * 10, 'n', 0)
+  assert.equal(seen.mark('a', 6, 0, 0, 'n', 0), 'no-room')
+  assert.equal(seen.mark('a', 5, 100, 100, 'n', 0), 'no-room')
+  assert.equal(seen.mark('a', 5, 1, 1, 'n', 0), 'new')
+  assert.equal(seen.mark('b', 1, 0, 0, 'n', 0), 'new')
+  assert.equal(seen.mark('a', 6, 0, 0, 'n', GAP_GIVEN_UP_MS), 'new')
+  assert.deepEqual(seen.taken('a', 4), [0, 10, 20, 20, 30, 30, 40, 40])
+  assert.deepEqual(seen.counts, { origins: 2, epochs: 4, ranges: 11 })
+  // A new epoch that takes the place of the oldest takes its ranges' place too.
+  for (let epoch = 7; epoch < 7 + EPOCHS_PER_ORIGIN_MAX; epoch++) seen.mark('c', epoch, 0, 0, '', 0)
+  assert.equal(seen.mark('c', 1_000, 0, 0, '', 0), 'new')
+  assert.equal(seen.counts.ranges, 11 + EPOCHS_PER_ORIGIN_MAX)
+})
+
+test('what is missing is what is not taken, and nothing of an epoch that is too old', () => {
+  const seen = new Seen()
+  assert.deepEqual(seen.missing('a', 1, [0, 9]), [0, 9])
+  for (let epoch = 100; epoch < 100 + EPOCHS_PER_ORIGIN_MAX; epoch++) seen.mark('a', epoch, 3, 4, 'n', 0)
+  assert.deepEqual(seen.missing('a', 100, [0, 9]), [0, 2, 5, 9])
+  assert.deepEqual(seen.missing('a', 99, [0, 9]), [])
+  assert.deepEqual(seen.missing('a', 1_000, [0, 9]), [0, 9])
+  assert.equal(seen.isPast('a', 99), true)
+  assert.equal(seen.isPast('a', 100), false)
+  assert.equal(seen.isPast('b', 0), false)
+})
+
+test('what an earlier run had taken is taken, whoever brought it, within the bounds', () => {
+  const seen = new Seen({ originsMax: 8, rangesMax: 6 })
+  for (const origin of ['a', 'b', 'c']) assert.equal(seen.restore(origin, 1, [0, 9, 20, 29], 0), true)
+  assert.equal(seen.restore('d', 1, [0, 0], 0), false)
+  assert.equal(seen.restore('a', 2, [], 0), true)
+  assert.equal(seen.look('b', 1, 20, 29), 'duplicate')
+  assert.deepEqual(seen.counts, { origins: 3, epochs: 3, ranges: 6 })
+  // Nobody who comes now introduced them.
+  assert.equal(seen.mark('a', 1, 10, 19, 'n', 0), 'new')
+  assert.equal(seen.mark('x', 1, 0, 0, 'n', 0), 'new')
+  const old = new Seen()
+  for (let epoch = 100; epoch < 100 + EPOCHS_PER_ORIGIN_MAX; epoch++) old.restore('a', epoch, [0, 0], 0)
+  assert.equal(old.restore('a', 99, [0, 0], 0), false)
 })

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { utf8 } from '../../lib/bytes.ts'
 import { DeliveredMessage } from '../../lib/flood/message.ts'
-import { STREAM_QUEUE_MAX, SUBSCRIPTIONS_MAX, Subscriptions } from '../../lib/flood/subscriptions.ts'
+import { QUEUE_MAX } from '../../lib/flood/readers/read-options.ts'
+import { SUBSCRIPTIONS_MAX, Subscriptions } from '../../lib/flood/subscriptions.ts'
 import type { Message } from '../../lib/types.ts'
 
-const ORIGIN = { from: 'peer', epoch: 7, sentAtMs: 1, hops: 1, replayed: false }
+const ORIGIN = { from: 'peer', epoch: 7, sentAtMs: 1, hops: 1, replayed: false, retained: false }
 
 function messageOf(sequence: number, topic = 'chat'): Message {
   return new DeliveredMessage(topic, utf8(String(sequence)), sequence, ORIGIN)
@@ -130,7 +131,7 @@ test('what does not fit a slow reader’s queue is dropped, oldest first, and co
 test('the queue holds ten thousand unless it is told otherwise', () => {
   const hall = new Hall()
   const stream = hall.subscriptions.stream('a', {}, 0)
-  for (let i = 0; i < STREAM_QUEUE_MAX; i++) hall.deliver('a', i)
+  for (let i = 0; i < QUEUE_MAX; i++) hall.deliver('a', i)
   assert.equal(stream.dropped, 0)
   hall.deliver('a', 0)
   assert.equal(stream.dropped, 1)
@@ -205,4 +206,26 @@ test('a hundred thousand subscriptions are taken and not one further', () => {
   first.unsubscribe()
   subscriptions.subscribe('a', () => {}, 0)
   assert.throws(() => subscriptions.stream('b', {}, 0), { code: 'too-large' })
+})
+
+test('an abort ends a subscription with a handler; aborted before, it never begins', () => {
+  const hall = new Hall()
+  const controller = new AbortController()
+  const heard: number[] = []
+  const { signal } = controller
+  hall.subscriptions.subscribe('a', ({ sequence }) => heard.push(sequence), 0, { signal })
+  hall.deliver('a', 1)
+  controller.abort()
+  hall.deliver('a', 2)
+  hall.subscriptions.subscribe('a', ({ sequence }) => heard.push(sequence), 0, { signal })
+  hall.deliver('a', 3)
+  assert.deepEqual(heard, [1])
+  assert.equal(hall.subscriptions.matching('a').length, 0)
+})
+
+test('what is live cannot be held back, and where nothing is kept no subscription looks back', () => {
+  const { subscriptions } = new Hall()
+  assert.throws(() => subscriptions.stream('a', { overflow: 'pause' }, 0), { code: 'bad-argument' })
+  assert.throws(() => subscriptions.stream('a', { since: 'stored' }, 0), { code: 'bad-option' })
+  assert.throws(() => subscriptions.subscribe('a', () => {}, 0, { durable: 'x' }), { code: 'bad-option' })
 })

@@ -13,20 +13,39 @@ function decodeEntries(...entries: [number, CborInput][]): ReturnType<typeof dec
 }
 
 test('an about is the map of the protocol document', () => {
-  const about = { agent: 'meshd/0.1', name: 'anna', record: null, observed: null }
+  const about = { agent: 'meshd/0.1', name: 'anna', record: null, observed: null, keep: false }
   assert.equal(toHex(encodeAbout(about)), 'a201696d657368642f302e310264616e6e61')
   assert.deepEqual(decodeAbout(fromHex('a201696d657368642f302e310264616e6e61')), about)
 })
 
 test('record and observed address come through', () => {
-  const about = { agent: '', name: '', record: Uint8Array.of(1, 2), observed: Uint8Array.of(4, 127, 0, 0, 1) }
+  const about = {
+    agent: '',
+    name: '',
+    record: Uint8Array.of(1, 2),
+    observed: Uint8Array.of(4, 127, 0, 0, 1),
+    keep: false,
+  }
   assert.equal(toHex(encodeAbout(about)), 'a401600260034201020445047f000001')
   assert.deepEqual(decodeAbout(encodeAbout(about)), about)
 })
 
 test('missing keys are empty and unknown ones ignored, whatever their value', () => {
-  assert.deepEqual(decodeAbout(fromHex('a0')), { agent: '', name: '', record: null, observed: null })
-  assert.deepEqual(decodeEntries([9, [1, 2]], [2, 'x']), { agent: '', name: 'x', record: null, observed: null })
+  assert.deepEqual(decodeAbout(fromHex('a0')), { agent: '', name: '', record: null, observed: null, keep: false })
+  assert.deepEqual(decodeEntries([9, [1, 2]], [2, 'x']), {
+    agent: '',
+    name: 'x',
+    record: null,
+    observed: null,
+    keep: false,
+  })
+})
+
+test('a link that the program asked for is marked with 1, and any other number marks nothing', () => {
+  const about = { agent: '', name: '', record: null, observed: null, keep: true }
+  assert.equal(toHex(encodeAbout(about)), 'a3016002600601')
+  assert.deepEqual(decodeAbout(fromHex('a3016002600601')), about)
+  for (const other of [0, 2, 1_000_000]) assert.equal(decodeEntries([6, other]).keep, false)
 })
 
 test('each bound holds at its value and not one further', () => {
@@ -44,11 +63,18 @@ test('values of another kind are refused', () => {
   for (const key of [1, 2]) assert.throws(() => decodeEntries([key, Uint8Array.of(1)]), refused)
   for (const key of [3, 4, 5]) assert.throws(() => decodeEntries([key, 'text']), refused)
   for (const key of [1, 2, 3, 4, 5]) assert.throws(() => decodeEntries([key, 7]), refused)
+  for (const other of ['1', true, null, [1]]) assert.throws(() => decodeEntries([6, other]), refused)
   for (const hex of ['80', '00', '60', 'f6']) assert.throws(() => decodeAbout(fromHex(hex)), refused)
 })
 
 test('every truncation is refused, and random bytes give an about or a remote fault', () => {
-  const whole = encodeAbout({ agent: 'a', name: 'b', record: new Uint8Array(100), observed: new Uint8Array(8) })
+  const whole = encodeAbout({
+    agent: 'a',
+    name: 'b',
+    record: new Uint8Array(100),
+    observed: new Uint8Array(8),
+    keep: true,
+  })
   for (let length = 0; length < whole.length; length++)
     assert.throws(() => decodeAbout(whole.subarray(0, length)), refused)
   const random = seeded(41)

@@ -51,7 +51,7 @@ class Quay {
 
   dialAddress(address: Address): void {
     const { outcome } = this
-    const done = this.#dialer.dial(address, this.controller.signal, {
+    const done = this.#dialer.dial(address, false, this.controller.signal, {
       handshaking: () => this.handshaking++,
       admit: outcome.admit,
       peersTold: (records, identity, _socket: Socket) => outcome.peersTold(records, identity),

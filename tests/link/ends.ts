@@ -31,7 +31,7 @@ export function contextOf(number: number, clock: Clock, given: Partial<OpeningCo
     keyPair: keyPairOf(number),
     network: openNetwork,
     features: [],
-    about: () => encodeAbout({ agent: 'test', name: `node ${number}`, record: null, observed: null }),
+    about: () => encodeAbout({ agent: 'test', name: `node ${number}`, record: null, observed: null, keep: false }),
     checkRecord: () => {},
     ...given,
   }
@@ -138,6 +138,7 @@ export function linkContextOf(clock: Clock, given: Partial<LinkContext> = {}): L
     fraction: () => 0.5,
     heartbeat: { intervalMs: 30_000, missedMax: 3 },
     budget: { bytes: 0, bytesMax: 64 * 1_048_576 },
+    brake: { isOn: false, whenOff: () => {} },
     counters: { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0, unknownFrames: 0 },
     ...given,
   }
@@ -170,7 +171,7 @@ export function openedPair(clock: FakeClock): {
   const listener = startOpening(contextOf(2, clock), sockets[1], { initiator: false, first: new Uint8Array(0) })
   // The listener's side begins behind the preamble, which Reception has read.
   const dialled = withoutPreamble(sockets[0])
-  const dialler = startOpening(contextOf(1, clock), dialled, { initiator: true, expected: null })
+  const dialler = startOpening(contextOf(1, clock), dialled, { initiator: true, expected: null, keep: false })
   clock.settle()
   const failed = dialler.error ?? listener.error
   if (dialler.opened === null || listener.opened === null) throw failed ?? new MeshError('bad-handshake', 'not open')

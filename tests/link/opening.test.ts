@@ -26,7 +26,7 @@ function againstListener(script: Partial<Script> = {}, given: { expected?: strin
   const clock = new FakeClock()
   const [dialled, accepted] = memoryPair(clock)
   const peer = new ScriptedPeer(accepted, keyPairOf(2), 'listener', script)
-  const role = { initiator: true, expected: given.expected ?? null } as const
+  const role = { initiator: true, expected: given.expected ?? null, keep: false } as const
   const outcome = startOpening(contextOf(1, clock), dialled, role, given.outcome)
   return { clock, outcome, peer, socket: dialled }
 }
@@ -83,7 +83,7 @@ test('an opening does not mind how the bytes are cut', () => {
     dialled.chunkBytesMax = chunkBytes
     accepted.chunkBytesMax = chunkBytes
     const listener = startOpening(contextOf(2, clock), accepted, { initiator: false, first: EMPTY })
-    const role = { initiator: true, expected: keyPairOf(2).identity.id } as const
+    const role = { initiator: true, expected: keyPairOf(2).identity.id, keep: false } as const
     const dialler = startOpening(contextOf(1, clock), withoutPreamble(dialled), role)
     clock.settle()
     assert.ok(dialler.opened !== null && listener.opened !== null, `in chunks of ${chunkBytes}`)
@@ -95,7 +95,7 @@ test('what was read behind the preamble belongs to the handshake', () => {
   const [dialled, accepted] = memoryPair(clock)
   const chunks: Uint8Array[] = []
   accepted.attach({ data: (bytes) => chunks.push(bytes), drained: () => {}, ended: () => {}, closed: () => {} })
-  const dialler = startOpening(contextOf(1, clock), dialled, { initiator: true, expected: null })
+  const dialler = startOpening(contextOf(1, clock), dialled, { initiator: true, expected: null, keep: false })
   clock.settle()
   const first = concatBytes(...chunks).subarray(PREAMBLE.length)
   const listener = startOpening(contextOf(2, clock), accepted, { initiator: false, first })
@@ -108,7 +108,7 @@ test('features are told to both ends', () => {
   const [dialled, accepted] = memoryPair(clock)
   const context = contextOf(2, clock, { features: ['b'] })
   const listener = startOpening(context, accepted, { initiator: false, first: EMPTY })
-  const role = { initiator: true, expected: null } as const
+  const role = { initiator: true, expected: null, keep: false } as const
   const dialler = startOpening(contextOf(1, clock, { features: ['a', 'c'] }), withoutPreamble(dialled), role)
   clock.settle()
   assert.deepEqual(listener.opened?.features, ['a', 'c'])
@@ -340,7 +340,7 @@ test('a malformed about is a protocol error', () => {
 })
 
 test('a node record that is not genuine is a protocol error', () => {
-  const about = encodeAbout({ agent: '', name: '', record: Uint8Array.of(1, 2, 3), observed: null })
+  const about = encodeAbout({ agent: '', name: '', record: Uint8Array.of(1, 2, 3), observed: null, keep: false })
   const checked: Uint8Array[] = []
   const checkRecord = (record: Uint8Array): void => {
     checked.push(record)

@@ -45,7 +45,7 @@ test('a newcomer by the book is opened', () => {
   const desk = new Desk()
   const [dialled, accepted] = memoryPair(desk.clock)
   desk.reception.accept(accepted)
-  const dialler = startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null })
+  const dialler = startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null, keep: false })
   desk.clock.settle()
   assert.equal(desk.opened[0]?.identity.id, keyPairOf(1).identity.id)
   assert.ok(dialler.opened !== null)
@@ -57,7 +57,7 @@ test('the preamble may come byte by byte', () => {
   const [dialled, accepted] = memoryPair(desk.clock)
   dialled.chunkBytesMax = 1
   desk.reception.accept(accepted)
-  startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null })
+  startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null, keep: false })
   desk.clock.settle()
   assert.equal(desk.opened.length, 1)
 })
@@ -141,7 +141,7 @@ test('places come free when a connection opens, fails or is taken by another pro
     const socket = desk.newcomer('192.0.2.1')
     if (round % 3 === 0) socket.write(utf8('GET /'))
     else if (round % 3 === 1) socket.write(utf8('rubbish'))
-    else startOpening(contextOf(1, desk.clock), socket, { initiator: true, expected: null })
+    else startOpening(contextOf(1, desk.clock), socket, { initiator: true, expected: null, keep: false })
     desk.clock.settle()
   }
   assert.equal(desk.codes.includes('too-many-handshakes'), false)

@@ -32,7 +32,7 @@ export interface Script {
 }
 
 export function ordinaryAbout(name = 'scripted'): Uint8Array {
-  return encodeAbout({ agent: 'test', name, record: null, observed: null })
+  return encodeAbout({ agent: 'test', name, record: null, observed: null, keep: false })
 }
 
 export class ScriptedPeer {

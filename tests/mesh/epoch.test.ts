@@ -33,19 +33,12 @@ test('a node whose backup was restored on a machine with a slow clock moves past
   await mesh.start(restored)
   restored.hear()
   await mesh.join(restored, relay)
-  const secondEpoch = await publish(mesh, restored, 'restored')
-  assert.ok(secondEpoch < firstEpoch)
-
-  // Its earlier run's messages come to it over another way.
-  const old = await mesh.started(1, { dataDir: '/data' }, { files, ip: '10.0.0.9', run: 2 })
-  await mesh.join(old, witness)
-  const metEpoch = await publish(mesh, old, 'the other')
-  await mesh.stop(old)
-  assert.ok(metEpoch > firstEpoch)
+  // Its earlier run's messages come back to it by repair, and it numbers beyond them.
+  await mesh.time.run(2_000)
   const movedEpoch = await publish(mesh, restored, 'moved')
-  assert.ok(movedEpoch > metEpoch, `${movedEpoch} after ${metEpoch}`)
+  assert.ok(movedEpoch > firstEpoch, `${movedEpoch} after ${firstEpoch}`)
   assert.deepEqual(restored.of('warning'), [])
-  assert.deepEqual(witness.texts, ['before', 'restored', 'the other', 'moved'])
+  assert.deepEqual(witness.texts, ['before', 'moved'])
   // Its own identity's messages are not its own subscriptions' business.
   assert.deepEqual(restored.texts, [])
   // Durable: the next run begins above.

@@ -68,7 +68,7 @@ test('a neighbour that stops reading is cut off after 30 s, and the others notic
   await mesh.stop(hub, fast)
 })
 
-test('a neighbour that reads again after a pause goes on, with one gap at most', async () => {
+test('a neighbour that reads again after a pause is given what its queue could not hold, each message once', async () => {
   const [mesh, hub, slow] = await star()
   freeze(slow)
   for (let i = 0; i < 800; i++) {
@@ -76,19 +76,17 @@ test('a neighbour that reads again after a pause goes on, with one gap at most',
     if (i % 5 === 4) await mesh.time.run(1)
   }
   await mesh.time.run(5_000)
+  assert.ok(hub.mesh.stats().links.bundlesDropped > 0)
   for (const socket of slow.host.sockets) socket.thaw()
   await mesh.time.run(1_000)
   await mesh.time.of(hub.mesh.publish('chat', 'after'))
-  await mesh.time.run(100)
+  await mesh.time.run(5_000)
   assert.deepEqual(hub.of('neighbourDown'), [])
-  const numbers = slow.messages.map(({ sequence }) => sequence)
-  assert.equal(numbers.at(-1), 800)
-  assert.ok(numbers.length < 801)
-  const gaps = numbers.filter((number, index) => index > 0 && number !== numbers[index - 1]! + 1)
-  assert.equal(gaps.length, 1)
+  const numbers = slow.messages.map(({ sequence }) => sequence).sort((a, b) => a - b)
+  assert.equal(numbers.length, 801)
   assert.deepEqual(
     numbers,
-    [...new Set(numbers)].sort((a, b) => a - b),
+    numbers.map((_, i) => numbers[0]! + i),
   )
   await mesh.stop()
 })

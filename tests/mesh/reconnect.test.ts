@@ -83,6 +83,8 @@ test('a neighbour that crashes and starts again is found again, with the links o
   const again = (await mesh.started(2, { seeds: [c.address] }, { run: 1 })).hear()
   await mesh.linked(a, again)
   await mesh.linked(again, c)
+  // What they said of themselves meanwhile comes by repair first.
+  await mesh.time.run(1_000)
   await mesh.time.of(a.mesh.publish('chat', 'through'))
   await mesh.time.run(10)
   await mesh.time.of(again.mesh.publish('chat', 'from the new run'))

@@ -16,6 +16,7 @@ test('candidates are dialled only while open and dialling links are fewer than t
   bench.advance(60_000)
   assert.equal(bench.dialCount, 2)
   bench.end(bench.table.link('peer-100')!)
+  bench.advance(3_000)
   assert.equal(bench.dialCount, 3)
 })
 

@@ -1,15 +1,18 @@
 // A table of neighbours on a bench: identities without cryptography, links that record how they were closed, actions that
 // are written down instead of done, and a clock that the test turns.
 
+import { noble } from '../../lib/crypto/noble.ts'
 import { MeshError } from '../../lib/errors.ts'
 import type { Address } from '../../lib/identity/address.ts'
 import type { Identity } from '../../lib/identity/identities.ts'
+import { AddressBook } from '../../lib/neighbours/address-book.ts'
 import {
   type ConnectListener,
   type DialAttempt,
   NeighbourTable,
   type TableLink,
   type TableOptions,
+  type TableTopology,
   type TargetSource,
 } from '../../lib/neighbours/table.ts'
 
@@ -40,6 +43,8 @@ export class FakeLink implements TableLink {
   readonly identity: Identity
   readonly direction: 'in' | 'out'
   readonly address: string
+  readonly about = { keep: false }
+  roundTripMs: number | null = null
   closedWith: number | null = null
   onClose: (code: number) => void = () => {}
 
@@ -53,6 +58,40 @@ export class FakeLink implements TableLink {
     this.closedWith = code
     this.onClose(code)
   }
+}
+
+/** An address book without a past. Records of another network are not told apart from these. */
+export function newBook(
+  own: Identity,
+  fraction: () => number = () => 0.5,
+  unixMs: () => number = () => 1_800_000_000_000,
+): AddressBook {
+  const digest = (bytes: Uint8Array): Uint8Array => noble.sha256(bytes)
+  return new AddressBook({ own, networkId: new Uint8Array(32), digest, unixMs, fraction })
+}
+
+/** What nodes tell of their links, as the test says; by default nothing. */
+export class FakeTopology implements TableTopology {
+  readonly reachable: Set<number> = new Set<number>()
+  readonly degrees: Map<number, number> = new Map<number, number>()
+  readonly joined: Set<number> = new Set<number>()
+
+  isReachable(publicKey: Uint8Array): boolean {
+    return this.reachable.has(numberOf(publicKey))
+  }
+
+  degreeOf(publicKey: Uint8Array): number | null {
+    return this.degrees.get(numberOf(publicKey)) ?? null
+  }
+
+  hasOtherWays(publicKey: Uint8Array): boolean {
+    return this.joined.has(numberOf(publicKey))
+  }
+}
+
+/** The number that `identityOf` was given. */
+function numberOf(publicKey: Uint8Array): number {
+  return new DataView(publicKey.buffer, publicKey.byteOffset).getUint32(0)
 }
 
 export class Waiter implements ConnectListener {
@@ -84,11 +123,18 @@ export class Bench {
   readonly downs: { link: TableLink; reason: string; retryInMs: number | null }[] = []
   readonly failures: { attempt: DialAttempt; reason: string; retryInMs: number | null }[] = []
   readonly own: Identity
+  readonly book: AddressBook
+  readonly topology: FakeTopology = new FakeTopology()
+  readonly shed: TableLink[] = []
+  readonly asked: TableLink[] = []
 
   constructor(given: Partial<Omit<TableOptions, 'actions'>> = {}) {
     this.own = given.own ?? identityOf(500)
+    this.book = given.book ?? newBook(this.own, given.fraction ?? seeded(2))
     this.table = new NeighbourTable({
       own: this.own,
+      book: this.book,
+      topology: given.topology ?? this.topology,
       degree: given.degree ?? { target: 6, chosenMax: 12, max: 64 },
       backoff: given.backoff ?? { firstMs: 500, maxMs: 60_000, resetAfterMs: 30_000 },
       fraction: given.fraction ?? seeded(1),
@@ -113,6 +159,12 @@ export class Bench {
           this.failures.push({ attempt, reason, retryInMs })
           this.log.push(`failed ${attempt.address.port}`)
         },
+        shed: (link) => {
+          this.shed.push(link)
+          this.log.push(`shed ${link.identity.id}`)
+          link.close(2, 'shed')
+        },
+        askPeers: (link) => this.asked.push(link),
         warning: (code) => this.log.push(`warning ${code}`),
       },
     })
@@ -131,6 +183,14 @@ export class Bench {
   connect(port: number, peer: string | null = null): Waiter & { withdraw(): void } {
     const waiter = new Waiter()
     const withdraw = this.table.connect(addressOf(port, peer), waiter, this.nowMs)
+    return Object.assign(waiter, { withdraw: () => withdraw(this.nowMs) })
+  }
+
+  /** Visits that peer at these ports, in this order. */
+  visit(identity: Identity, ...ports: readonly number[]): Waiter & { withdraw(): void } {
+    const waiter = new Waiter()
+    const addresses = ports.map((port) => addressOf(port, identity.id))
+    const withdraw = this.table.visit(addresses, waiter, this.nowMs)
     return Object.assign(waiter, { withdraw: () => withdraw(this.nowMs) })
   }
 

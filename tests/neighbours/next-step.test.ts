@@ -25,6 +25,15 @@ for (const [code, asked, candidate] of table) {
   })
 }
 
+test('a link that the other end dialled and did not need is dialled by us only where we asked for that peer', () => {
+  assert.deepEqual(nextStep(GoodbyeCode.idle, true, 'in'), { kind: 'retry' })
+  assert.deepEqual(nextStep(GoodbyeCode.idle, false, 'in'), { kind: 'retry-later' })
+  for (const [code, asked, candidate] of table) {
+    if (code === GoodbyeCode.idle) continue
+    assert.deepEqual([nextStep(code, true, 'in'), nextStep(code, false, 'in')], [asked, candidate])
+  }
+})
+
 test('every goodbye code has a row in this test', () => {
   const rows = table.map(([code]) => code)
   for (const code of Object.values(GoodbyeCode)) assert.ok(rows.includes(code))

@@ -41,6 +41,13 @@ class Run {
       case 'connect':
         this.waiters.push(bench.connect(port, b % 3 === 0 ? identity.id : null))
         return
+      case 'visit':
+        this.waiters.push(bench.visit(identity, port, 1 + ((b + a) % 16)))
+        return
+      case 'leave':
+        table.leave(identity.key, bench.nowMs)
+        assert.equal(table.isVisit(identity.key), false)
+        return
       case 'withdraw':
         this.waiters[a % Math.max(1, this.waiters.length)]?.withdraw()
         return
@@ -106,6 +113,12 @@ class Run {
     const open = this.links.filter(({ closedWith }) => closedWith === null).length
     assert.ok(open >= links.length)
     assert.ok(bench.dials.size <= DIALS_MAX)
+    for (const { state, source, peer, direction } of table.snapshot(bench.nowMs)) {
+      if (state !== 'open') continue
+      const isVisit = table.isVisit(table.link(peer!)!.identity.key)
+      assert.equal(source === 'visit', isVisit)
+      assert.ok(!isVisit || direction === 'out', 'a visit that somebody else dialled')
+    }
     const lines = table.snapshot(bench.nowMs)
     const under = lines.filter(({ state }) => state === 'dialling' || state === 'handshaking').length
     assert.equal(under, bench.dials.size, 'a dial without a target, or the other way round')
@@ -121,7 +134,21 @@ class Run {
 const calls = fc.array(
   fc.record({
     name: fc.constantFrom(
-      ...['want', 'want', 'connect', 'withdraw', 'unwant', 'open', 'open', 'open', 'fail', 'fail'],
+      ...[
+        'want',
+        'want',
+        'connect',
+        'visit',
+        'visit',
+        'leave',
+        'withdraw',
+        'unwant',
+        'open',
+        'open',
+        'open',
+        'fail',
+        'fail',
+      ],
       ...['accept', 'accept', 'close', 'close', 'reject', 'advance', 'advance', 'restart'],
     ),
     a: fc.nat({ max: 200 }),

@@ -21,8 +21,8 @@ function targetOf(port: number, peer: string | null = null): Target {
   })
 }
 
-test('the stronger source wins: seed, manual, mdns, exchange', () => {
-  const sources = ['exchange', 'mdns', 'manual', 'seed'] as const
+test('the stronger source wins: seed, manual, mdns, exchange, book', () => {
+  const sources = ['book', 'exchange', 'mdns', 'manual', 'seed'] as const
   for (const [i, a] of sources.entries()) {
     for (const [j, b] of sources.entries()) assert.equal(strongerSource(a, b), sources[Math.max(i, j)])
   }

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { MeshError } from '../../lib/errors.ts'
 import type { DialAttempt } from '../../lib/neighbours/table.ts'
 import { NeighbourTable } from '../../lib/neighbours/table.ts'
-import { addressOf, FakeLink, identityOf, seeded } from './fixture.ts'
+import { addressOf, FakeLink, FakeTopology, identityOf, newBook, seeded } from './fixture.ts'
 
 /** What one end sends: message 1, message 2, message 3 with `about`, `about`, goodbye, or nothing but the end of the stream. */
 type Sent = { kind: 'm1' | 'm2' | 'm3' | 'about' | 'end' } | { kind: 'goodbye'; code: number }
@@ -31,6 +31,8 @@ class Side {
     this.number = number
     this.table = new NeighbourTable({
       own: identityOf(number),
+      book: newBook(identityOf(number)),
+      topology: new FakeTopology(),
       degree: { target: 2, chosenMax: 4, max: 4 },
       backoff: { firstMs: 500, maxMs: 60_000, resetAfterMs: 30_000 },
       fraction: chance,
@@ -41,6 +43,8 @@ class Side {
         neighbourReplaced: () => this.events.push('replaced'),
         neighbourDown: () => this.events.push('down'),
         dialFailed: () => {},
+        shed: () => {},
+        askPeers: () => {},
         warning: () => {},
       },
     })

@@ -7,15 +7,25 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { freePort, Meshd } from './meshd.ts'
 
-/** A to E, each seeded with its left neighbour, each with a data folder so that it is the same node after a restart. */
-async function lineOfFive(context: TestContext): Promise<{ nodes: Meshd[]; again: (index: number) => Meshd }> {
+/** They stay a line: nobody looks for neighbours beyond those asked for. */
+const STAY_A_LINE = ['--degree', '0']
+
+/**
+ * A to E, each seeded with its left neighbour, each with a data folder so that it is the same node after a restart. They
+ * find more links by themselves, unless `options` say otherwise.
+ */
+async function lineOfFive(
+  context: TestContext,
+  options: readonly string[] = [],
+): Promise<{ nodes: Meshd[]; again: (index: number) => Meshd }> {
   const folder = mkdtempSync(join(tmpdir(), 'meshd-line-'))
   context.after(() => rmSync(folder, { recursive: true, force: true }))
   const ports = await Promise.all([1, 2, 3, 4, 5].map(freePort))
   const again = (index: number): Meshd => {
     const seed = index === 0 ? [] : ['--seed', `127.0.0.1:${ports[index - 1]}`]
     const data = join(folder, String(index))
-    return new Meshd(context, ['--no-mdns', '--listen', `127.0.0.1:${ports[index]}`, '--data-dir', data, ...seed])
+    const listen = ['--listen', `127.0.0.1:${ports[index]}`]
+    return new Meshd(context, ['--no-mdns', ...listen, '--data-dir', data, ...seed, ...options])
   }
   const nodes = ports.map((_, index) => again(index))
   const ids = await Promise.all(nodes.map((node) => node.id()))
@@ -28,11 +38,19 @@ function numbered(from: number, to: number): string {
 }
 
 test('10,000 lines piped into one end of a line of five arrive at the other, each once and in order', async (context) => {
-  const { nodes } = await lineOfFive(context)
+  const { nodes } = await lineOfFive(context, STAY_A_LINE)
   nodes[0]!.say(numbered(0, 10_000))
   const last = nodes[4]!
   const event = await last.event((e) => e.data === 'line 9999', 'last line')
   assert.equal(event.hops, 4)
+  assert.deepEqual(last.messages(), numbered(0, 10_000).trimEnd().split('\n'))
+})
+
+test('10,000 lines arrive each once and in order while the nodes of a line find shorter ways', async (context) => {
+  const { nodes } = await lineOfFive(context)
+  nodes[0]!.say(numbered(0, 10_000))
+  const last = nodes[4]!
+  await last.event((e) => e.data === 'line 9999', 'last line')
   assert.deepEqual(last.messages(), numbered(0, 10_000).trimEnd().split('\n'))
 })
 

@@ -67,7 +67,7 @@ export function openingAdmits(payload: Uint8Array, listener: KeyPair, primitives
       checkRecord: () => {},
     },
     socket,
-    { initiator: true, expected: null },
+    { initiator: true, expected: null, keep: false },
     1,
     {
       admit: () => {

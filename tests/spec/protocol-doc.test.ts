@@ -7,6 +7,8 @@ import { test } from 'node:test'
 import { FrameType, frameBodyMax } from '../../lib/framing/frames.ts'
 import { GoodbyeCode } from '../../lib/framing/goodbye.ts'
 import * as limits from '../../lib/limits.ts'
+import { StreamResetCode } from '../../lib/streams/reset-codes.ts'
+import { routerParts } from '../flood/router-parts.ts'
 
 const DOC = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8')
 const VECTORS = new URL('../../spec/vectors/', import.meta.url)
@@ -62,6 +64,15 @@ test('the table of goodbye codes lists every code', () => {
   )
 })
 
+test('the table of reset codes lists every code', () => {
+  const section = DOC.slice(DOC.indexOf('Reset codes:'), DOC.indexOf('### 10.5'))
+  const listed = Array.from(section.matchAll(/^\| (\d+) \|/gm), (row) => Number(row[1]))
+  assert.deepEqual(
+    listed,
+    Object.values(StreamResetCode).sort((a, b) => a - b),
+  )
+})
+
 test('the numbers of the library that a peer can notice stand in the table of limits', () => {
   const section = DOC.slice(DOC.indexOf('## 14. Limits'), DOC.indexOf('## 15. Versions'))
   const noticeable = [
@@ -83,6 +94,9 @@ test('the numbers of the library that a peer can notice stand in the table of li
     limits.PEERS_MAX,
     limits.NODE_RECORD_BYTES_MAX,
     limits.CERTIFICATE_BYTES_MAX,
+    limits.NODE_PAYLOAD_BYTES_MAX,
+    limits.NODE_NEIGHBOURS_MAX,
+    limits.NODE_TIME_TO_LIVE_S,
     limits.PAYLOAD_BYTES_MAX,
     limits.TOPIC_BYTES_MAX,
     limits.BUNDLE_MESSAGES_MAX,
@@ -91,11 +105,35 @@ test('the numbers of the library that a peer can notice stand in the table of li
     limits.ORIGINS_MAX,
     limits.EPOCHS_PER_ORIGIN_MAX,
     limits.RANGES_PER_EPOCH_MAX,
+    limits.RANGES_PER_ORIGIN_MAX,
     limits.RANGES_MAX,
+    limits.HAVE_BYTES_MAX,
+    limits.HAVE_ENTRIES_MAX,
+    limits.WANT_BYTES_MAX,
+    limits.WANT_NUMBERS_MAX,
+    limits.WANT_RANGES_MAX,
+    limits.ANSWER_BUNDLES_MAX,
+    limits.ANSWER_BYTES_MAX,
+    limits.CLAIM_ENTRIES_MAX,
+    limits.CLAIM_RANGES_MAX,
+    limits.PROTOCOL_NAMES_MAX,
+    limits.PROTOCOL_NAME_BYTES_MAX,
+    limits.STREAMS_PER_LINK_MAX,
+    limits.STREAMS_OPENING_MAX,
+    limits.STREAM_ANSWERS_OWED_MAX,
     limits.HALF_OPEN_MAX,
     limits.HALF_OPEN_PER_ADDRESS_MAX,
     limits.SOCKET_UNSENT_BYTES_MAX,
     limits.LINK_QUEUE_FRAMES_MAX,
+    limits.DIRECT_FLOOD_BYTES_MAX,
+    limits.DIRECT_FLOODS_PER_SECOND_MAX,
+    limits.DIRECT_HANDLED_MAX,
+    limits.DIRECT_ROUTES_MAX,
+    limits.DIRECT_SOURCES_MAX,
+    limits.DIRECT_EPOCHS_PER_SOURCE_MAX,
+    limits.DIRECT_RANGES_PER_EPOCH_MAX,
+    limits.DIRECT_RANGES_MAX,
+    limits.DIRECT_ERROR_TEXT_BYTES_MAX,
   ]
   const shown = new Set(Array.from(section.matchAll(/\d[\d,]*/g), ([number]) => Number(number.replaceAll(',', ''))))
   for (const limit of noticeable) assert.ok(shown.has(limit), `${limit}`)
@@ -113,7 +151,8 @@ test('every reason of a verdict that the router knows stands in the table of ver
     subscriptions: new Subscriptions(() => {}),
     ownOriginKey: '',
     nowMs: () => 0,
-    actions: { rejected: () => {}, ownEpochMet: () => {} },
+    actions: { rejected: () => {}, ownEpochMet: () => {}, heard: () => {}, retainedCame: () => {} },
+    ...routerParts(),
   })
   const section = DOC.slice(DOC.indexOf('### 8.3'), DOC.indexOf('### 8.4'))
   for (const reason of Object.keys(router.ignored)) assert.match(section, new RegExp(`\\| ignore \\| ${reason} \\|`))

@@ -3,6 +3,8 @@
 
 import { concatBytes, EMPTY, equalBytes, toHex, utf8 } from '../../lib/bytes.ts'
 import type { Primitives } from '../../lib/crypto/primitives.ts'
+import { decodeContent, encodeContent } from '../../lib/direct/content.ts'
+import { Envelopes, HEADER_BYTES, readDirect, setHops } from '../../lib/direct/envelope.ts'
 import { MeshError } from '../../lib/errors.ts'
 import { readBundleHead, readBundleMessages } from '../../lib/flood/bundle.ts'
 import { Router } from '../../lib/flood/router.ts'
@@ -20,10 +22,15 @@ import { decodeNodeRecord } from '../../lib/identity/node-record.ts'
 import { peerIdBytes, peerIdOf, publicKeyOfPeerId } from '../../lib/identity/peer-id.ts'
 import { decodeAbout } from '../../lib/link/about.ts'
 import { decodePeers } from '../../lib/link/opening.ts'
+import { decodeNodePayload, encodeNodePayload } from '../../lib/members/node-payload.ts'
 import { HandshakeState } from '../../lib/noise/handshake-state.ts'
-import { type Hex, unpack, type Vector } from '../tools/vectors/fixed.ts'
+import { decodeAccept, decodeEnd, decodeNumber, decodeOpen, readStream } from '../../lib/streams/messages.ts'
+import { routerParts } from '../flood/router-parts.ts'
+import { type Hex, packed, unpack, type Vector } from '../tools/vectors/fixed.ts'
 import { CipherFrom } from '../tools/vectors/records.ts'
 import { openingAdmits } from './opening-admits.ts'
+import { repairMeaning } from './repair-meaning.ts'
+import { isStreamFault } from './stream-judge.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 type Recompute = (vector: Vector, primitives: Primitives) => Fields
@@ -45,6 +52,17 @@ function keysOf(seed: Uint8Array, primitives: Primitives): KeyPair {
 
 function networkWithId(id: Uint8Array, primitives: Primitives): Network {
   return { ...networkOf('x', null, primitives), id }
+}
+
+function envelopesOf(vector: Vector, keyPair: KeyPair, primitives: Primitives): Envelopes {
+  const random = () => bytes(vector, 'ephemeral')
+  return new Envelopes({
+    keyPair,
+    networkId: bytes(vector, 'networkId'),
+    identities: new Identities(),
+    primitives,
+    random,
+  })
 }
 
 /** The code of the remote fault that `action` throws; 'none' when it returns. Anything else is a bug. */
@@ -95,8 +113,30 @@ function meaningOf(vector: Vector, type: number, body: Uint8Array, primitives: P
     case FrameType.about: {
       const about = decodeAbout(body)
       if (about.record !== null) record(about.record)
-      return { agent: about.agent, nodeName: about.name, hasRecord: about.record !== null }
+      return { agent: about.agent, nodeName: about.name, hasRecord: about.record !== null, keep: about.keep }
     }
+    case FrameType.have:
+    case FrameType.want:
+    case FrameType.given:
+      return repairMeaning(vector, type, body, primitives)
+    case FrameType.open:
+      return { ...decodeOpen(body) }
+    case FrameType.accept:
+      return { ...decodeAccept(body) }
+    case FrameType.data: {
+      const { value: stream, next } = readStream(body)
+      return { stream, data: toHex(body.subarray(next)) }
+    }
+    case FrameType.credit: {
+      const { stream, value: credit } = decodeNumber(body)
+      return { stream, credit }
+    }
+    case FrameType.reset: {
+      const { stream, value: code } = decodeNumber(body)
+      return { stream, code }
+    }
+    case FrameType.end:
+      return { stream: decodeEnd(body) }
     default:
       return {}
   }
@@ -111,7 +151,14 @@ function judge(vector: Vector, primitives: Primitives): Fields {
     subscriptions: new Subscriptions(() => {}),
     ownOriginKey: '',
     nowMs: () => 0,
-    actions: { rejected: (_link, reason) => rejected.push(reason), ownEpochMet: () => {} },
+    actions: {
+      rejected: (_link, reason) => rejected.push(reason),
+      ownEpochMet: () => {},
+      heard: () => {},
+      retainedCame: () => {},
+    },
+    // A node that keeps bundles for as long as one may.
+    ...routerParts(7 * 86_400_000),
   })
   const link = {
     key: 'neighbour',
@@ -294,6 +341,22 @@ const KINDS: Readonly<Record<string, Recompute>> = {
     }
   },
 
+  'node-payload': (vector) => {
+    const node = decodeNodePayload(bytes(vector, 'payload'))!
+    const isOfThisVersion = vector.name.endsWith('full-house') || /^node-payload(-with-record)?$/.test(vector.name)
+    return {
+      nodeName: node.name,
+      agent: node.agent,
+      record: node.record === null ? null : toHex(node.record),
+      neighbours: node.neighbours.map(toHex),
+      startedAtMs: node.startedAtMs,
+      neighbourCount: node.neighbourCount,
+      ...(isOfThisVersion ? { payload: packed(encodeNodePayload(node)) } : {}),
+    }
+  },
+
+  'node-payload-unread': (vector) => ({ read: decodeNodePayload(bytes(vector, 'payload')) !== null }),
+
   'node-record-read': (vector, primitives) => {
     const network = networkWithId(bytes(vector, 'networkId'), primitives)
     let kept: string[] = []
@@ -303,4 +366,56 @@ const KINDS: Readonly<Record<string, Recompute>> = {
     })
     return error === 'none' ? { result: 'taken', kept } : { result: 'refused' }
   },
+
+  'direct-content': (vector) => {
+    const content = decodeContent(bytes(vector, 'plain'))!
+    const { destinationEpoch, epoch, sequence, kind, answered, topic, payload } = content
+    return {
+      destinationEpoch,
+      epoch,
+      sequence,
+      contentKind: kind,
+      answered: answered === null ? null : [answered.epoch, answered.sequence],
+      topic,
+      payload: toHex(payload),
+      ...(vector.name.endsWith('later-element') ? {} : { plain: toHex(encodeContent(content)) }),
+    }
+  },
+
+  'direct-content-refused': (vector) => {
+    let taken = false
+    errorOf(() => {
+      taken = decodeContent(bytes(vector, 'plain')) !== null
+    })
+    return { taken }
+  },
+
+  direct: (vector, primitives) => {
+    const destination = keysOf(bytes(vector, 'destinationSeed'), primitives)
+    const source = keysOf(bytes(vector, 'sourceSeed'), primitives)
+    const body = envelopesOf(vector, source, primitives).seal(destination.identity, bytes(vector, 'plain'))
+    setHops(body, vector.hops as number, vector.flooding as boolean)
+    const frame = readDirect(body, 4_096)
+    const opened = envelopesOf(vector, destination, primitives).open(frame)!
+    if (!equalBytes(opened.source.publicKey, source.identity.publicKey)) return {}
+    if (!equalBytes(opened.plain, bytes(vector, 'plain'))) return {}
+    return {
+      ...(vector.body === undefined ? {} : { body: toHex(body) }),
+      hops: frame.hops,
+      flooding: frame.flooding,
+      bodyLength: body.length,
+      bodySha256: toHex(primitives.sha256(body)),
+      envelopeSha256: toHex(primitives.sha256(body.subarray(HEADER_BYTES))),
+    }
+  },
+
+  'direct-unopened': (vector, primitives) => {
+    const destination = keysOf(bytes(vector, 'destinationSeed'), primitives)
+    const frame = readDirect(bytes(vector, 'body'), 4_096)
+    return { opens: envelopesOf(vector, destination, primitives).open(frame) !== null }
+  },
+
+  'direct-refused': (vector) => ({ error: errorOf(() => readDirect(bytes(vector, 'body'), 4_096)) }),
+
+  'stream-judged': (vector) => ({ fault: isStreamFault(vector) }),
 }

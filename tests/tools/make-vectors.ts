@@ -5,13 +5,16 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Primitives } from '../../lib/crypto/primitives.ts'
 import { bundleVectors } from './vectors/bundles.ts'
+import { directVectors } from './vectors/direct.ts'
 import { castOf, type VectorFile } from './vectors/fixed.ts'
 import { frameVectors } from './vectors/frames.ts'
 import { handshakeVectors } from './vectors/handshake.ts'
 import { identityVectors } from './vectors/identity.ts'
+import { memberVectors } from './vectors/members.ts'
 import { networkVectors } from './vectors/network.ts'
 import { nodeRecordVectors } from './vectors/node-records.ts'
 import { recordVectors } from './vectors/records.ts'
+import { streamVectors } from './vectors/streams.ts'
 
 export const VECTORS_FOLDER: string = fileURLToPath(new URL('../../spec/vectors/', import.meta.url))
 
@@ -26,6 +29,9 @@ export function makeVectors(primitives: Primitives): ReadonlyMap<string, string>
     ['frames.json', frameVectors(cast)],
     ['bundles.json', bundleVectors(cast)],
     ['node-records.json', nodeRecordVectors(cast)],
+    ['members.json', memberVectors(cast)],
+    ['streams.json', streamVectors()],
+    ['direct.json', directVectors(cast)],
   ]
   return new Map(files.map(([name, file]) => [name, `${JSON.stringify(file, null, 2)}\n`]))
 }

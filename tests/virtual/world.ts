@@ -1,9 +1,11 @@
-// The world of one simulated node: its clock, its chance, its place in the network, and files in memory.
+// The world of one simulated node: its clock, its chance, its place in the network, and files and databases in
+// memory.
 
 import { MeshError } from '../../lib/errors.ts'
-import type { Files, Multicast, Names, Random, World } from '../../lib/io/world.ts'
+import type { Databases, Files, Multicast, Names, Random, World } from '../../lib/io/world.ts'
 import { chance } from './chance.ts'
 import { NodeClock, type VirtualTime } from './clock.ts'
+import { MemoryDisk } from './database.ts'
 import type { VirtualHost } from './network.ts'
 
 /** A disk that outlives the nodes that use it. */
@@ -75,6 +77,8 @@ export class NameTable implements Names {
 
 export interface WorldParts {
   readonly files?: MemoryFiles
+  /** Where its databases are; outlives the node, as `files` do. */
+  readonly disk?: MemoryDisk
   readonly names?: NameTable
   readonly multicast?: Multicast | null
 }
@@ -85,6 +89,8 @@ export class VirtualWorld implements World {
   readonly tcp: World['tcp']
   readonly names: NameTable
   readonly files: MemoryFiles
+  readonly disk: MemoryDisk
+  readonly databases: Databases
   readonly multicast: Multicast | null
   readonly host: VirtualHost
 
@@ -95,6 +101,8 @@ export class VirtualWorld implements World {
     this.tcp = host.tcp
     this.names = parts.names ?? new NameTable()
     this.files = parts.files ?? new MemoryFiles()
+    this.disk = parts.disk ?? new MemoryDisk()
+    this.databases = this.disk.of(this.clock)
     this.multicast = parts.multicast ?? null
   }
 

@@ -4,7 +4,7 @@ makes of the inputs, as a dict that must equal what stands in the vector under t
 import hashlib
 import json
 
-from . import flood, frames, noise
+from . import direct, flood, frames, members, noise, streams
 from .codec import WireError, decode, read_varint, write_varint
 from .identity import KeyPair, Network, is_admitted, is_valid_signature, peer_id, peer_id_bytes, signed_bytes, x25519_of
 
@@ -42,7 +42,7 @@ def check(vector):
 
 
 # Fields that may be written as a list of hex texts and {"repeat": hex, "times": n}, when they are large.
-BINARY = {"bytes", "body", "signedPart"}
+BINARY = {"bytes", "body", "signedPart", "plain"}
 
 
 def unpack(value):
@@ -235,7 +235,10 @@ def _meaning(vector, kind, body):
         return {"identities": [one["identity"].hex() for one in peers]}
     if kind == frames.ABOUT:
         about = frames.decode_about(body, *hexed(vector, "sender", "networkId"))
-        return {"agent": about["agent"], "nodeName": about["name"], "hasRecord": about["record"] is not None}
+        has_record = about["record"] is not None
+        return {"agent": about["agent"], "nodeName": about["name"], "hasRecord": has_record, "keep": about["keep"]}
+    if kind in streams.TYPES:
+        return streams.read(kind, body)
     return {}
 
 
@@ -301,6 +304,86 @@ def node_record_read(vector):
     return {"result": "taken", "kept": [one.hex() for one in read["addresses"]]}
 
 
+# direct.json
+
+
+def direct_content(vector):
+    plain = unpack(vector["plain"])
+    destination_epoch, epoch, sequence, kind, answered, topic, payload = elements = direct.decode_content(plain)
+    numbers = {"destinationEpoch": destination_epoch, "epoch": epoch, "sequence": sequence, "contentKind": kind}
+    made = {} if vector["name"].endswith("later-element") else {"plain": direct.encode_content(*elements)}
+    return {**numbers, "answered": answered, "topic": topic, "payload": payload, **made}
+
+
+def direct_content_refused(vector):
+    return {"taken": direct.decode_content(unpack(vector["plain"])) is not None}
+
+
+def direct_body(vector):
+    network_id, source, destination, ephemeral, plain = hexed(
+        vector, "networkId", "sourceSeed", "destinationSeed", "ephemeral", "plain"
+    )
+    source, destination = KeyPair(source), KeyPair(destination)
+    way = (vector["hops"], vector["flooding"])
+    body = direct.encode_body(source, destination.identity, network_id, ephemeral, *way, plain)
+    read = direct.read_body(body)
+    assert direct.open_body(read, destination, network_id) == plain
+    return {
+        **({"body": body} if "body" in vector else {}),
+        "hops": read["hops"],
+        "flooding": read["flooding"],
+        "bodyLength": len(body),
+        "bodySha256": hashlib.sha256(body).digest(),
+        "envelopeSha256": hashlib.sha256(body[direct.HEADER :]).digest(),
+    }
+
+
+def direct_unopened(vector):
+    network_id, seed, body = hexed(vector, "networkId", "destinationSeed", "body")
+    read = direct.read_body(body)
+    return {"opens": error_of(lambda: direct.open_body(read, KeyPair(seed), network_id)) == "none"}
+
+
+def direct_refused(vector):
+    return {"error": error_of(lambda: direct.read_body(unpack(vector["body"])))}
+
+
+# streams.json
+
+
+def stream_judged(vector):
+    receiver = streams.Receiver(
+        vector["receiver"] == "dialer", vector["handlers"], vector["opens"], vector["credit"]
+    )
+    reader = frames.FrameReader()
+    for one in vector["before"]:
+        reader.push(unpack(one))
+    while (frame_read := reader.next()) is not None:
+        receiver.receive(*frame_read)
+    reader.push(unpack(vector["bytes"]))
+    kind, body = reader.next()
+    return {"fault": error_of(lambda: receiver.receive(kind, body)) != "none"}
+
+
+# members.json
+
+
+def node_payload(vector):
+    node = members.decode_node_payload(unpack(vector["payload"]))
+    return {
+        "nodeName": node["name"],
+        "agent": node["agent"],
+        "record": node["record"] and node["record"].hex(),
+        "neighbours": [key.hex() for key in node["neighbours"]],
+        "startedAtMs": node["started_at"],
+        "neighbourCount": node["count"],
+    }
+
+
+def node_payload_unread(vector):
+    return {"read": members.decode_node_payload(unpack(vector["payload"])) is not None}
+
+
 KINDS = {
     "key-pair": key_pair,
     "admission": admission,
@@ -321,4 +404,12 @@ KINDS = {
     "bundle-judged": bundle_judged,
     "node-record": node_record,
     "node-record-read": node_record_read,
+    "node-payload": node_payload,
+    "node-payload-unread": node_payload_unread,
+    "stream-judged": stream_judged,
+    "direct-content": direct_content,
+    "direct-content-refused": direct_content_refused,
+    "direct": direct_body,
+    "direct-unopened": direct_unopened,
+    "direct-refused": direct_refused,
 }

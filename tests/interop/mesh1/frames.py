@@ -78,7 +78,7 @@ def decode_handshake_payload(payload):
 
 
 def decode_about(body, sender, network_id):
-    """A dict with agent, name, record (or None) and seen_as (bytes or None)."""
+    """A dict with agent, name, record (or None), seen_as (bytes or None) and keep."""
     value = decode(body)
     if not isinstance(value, dict):
         raise WireError("bad-frame", "about is not a map")
@@ -89,10 +89,13 @@ def decode_about(body, sender, network_id):
     for key, length in ((3, 2_560), (4, 256), (5, 2_048)):
         if key in value and (not isinstance(value[key], bytes) or len(value[key]) > length):
             raise WireError("bad-frame", f"about key {key} is malformed")
+    keep = value.get(6, 0)
+    if type(keep) is not int:
+        raise WireError("bad-frame", "about key 6 is malformed")
     record = decode_node_record(value[3], network_id) if 3 in value else None
     if record is not None and record["identity"] != sender:
         raise WireError("bad-peers", "a node record of somebody else in about")
-    return {"agent": agent, "name": name, "record": record, "seen_as": value.get(4)}
+    return {"agent": agent, "name": name, "record": record, "seen_as": value.get(4), "keep": keep == 1}
 
 
 def decode_address(data):

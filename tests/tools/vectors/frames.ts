@@ -11,6 +11,8 @@ import { encodeNodeRecord } from '../../../lib/identity/node-record.ts'
 import { encodeAbout } from '../../../lib/link/about.ts'
 import { bundleBody } from './bundles.ts'
 import { type Cast, counting, packed, SENT_AT_MS, type Vector, type VectorFile } from './fixed.ts'
+import { repairFrames } from './repair.ts'
+import { refusedStreamFrames, streamFrames } from './streams.ts'
 
 export function frameVectors(cast: Cast): VectorFile {
   return {
@@ -105,6 +107,7 @@ function frames(cast: Cast): Vector[] {
       networkId: toHex(open.id),
       ...meaning,
     })
+  const anna = { agent: 'meshd/0.1', name: 'anna', record: null, observed: null, keep: false }
   const later = encodeCbor(
     new Map<number, CborInput>([
       [1, 'meshd/9'],
@@ -129,24 +132,26 @@ function frames(cast: Cast): Vector[] {
       identities: [toHex(listener.identity.publicKey)],
     }),
     vector('frame-peers-none', FrameType.peers, encodeCbor([]), { networkId: toHex(open.id), identities: [] }),
-    about('frame-about', encodeAbout({ agent: 'meshd/0.1', name: 'anna', record: null, observed: null }), {
+    about('frame-about', encodeAbout(anna), { agent: 'meshd/0.1', nodeName: 'anna', hasRecord: false, keep: false }),
+    about('frame-about-with-record', encodeAbout({ ...anna, name: 'Zoë', record, observed: addressBytes() }), {
+      agent: 'meshd/0.1',
+      nodeName: 'Zoë',
+      hasRecord: true,
+      keep: false,
+    }),
+    about('frame-about-of-a-link-to-keep', encodeAbout({ ...anna, keep: true }), {
       agent: 'meshd/0.1',
       nodeName: 'anna',
       hasRecord: false,
+      keep: true,
     }),
-    about(
-      'frame-about-with-record',
-      encodeAbout({ agent: 'meshd/0.1', name: 'Zoë', record, observed: addressBytes() }),
-      {
-        agent: 'meshd/0.1',
-        nodeName: 'Zoë',
-        hasRecord: true,
-      },
-    ),
-    about('frame-about-empty-map', encodeCbor(new Map()), { agent: '', nodeName: '', hasRecord: false }),
-    about('frame-about-of-a-later-version', later, { agent: 'meshd/9', nodeName: '', hasRecord: false }),
+    about('frame-about-empty-map', encodeCbor(new Map()), { agent: '', nodeName: '', hasRecord: false, keep: false }),
+    about('frame-about-of-a-later-version', later, { agent: 'meshd/9', nodeName: '', hasRecord: false, keep: false }),
     vector('frame-bundle', FrameType.bundle, bundleBody(cast, cast.dialer, open, 1, 0, { messages: hello() })),
+    vector('frame-direct', FrameType.direct, directBody()),
+    ...repairFrames(cast).map(([name, type, body, meaning]) => vector(name, type, body, meaning)),
     ...reserved().map(([name, type, body]) => vector(`frame-${name}-reserved`, type, body)),
+    ...streamFrames().map(([name, type, body, meaning]) => vector(name, type, body, meaning)),
     vector('frame-unknown-empty', 0x7f, new Uint8Array(0)),
     vector('frame-unknown', 0xff, utf8('from a later version')),
     vector('frame-unknown-of-the-largest-size', 0x06, new Uint8Array(1_114_112)),
@@ -161,23 +166,22 @@ function addressBytes(): Uint8Array {
   return Uint8Array.of(0x04, 198, 51, 100, 7, 0x06, 0xc3, 0x50)
 }
 
+/** Well formed for everybody on the way; it opens nowhere. */
+function directBody(): Uint8Array {
+  const parts = [
+    counting(0),
+    counting(0x20),
+    Uint8Array.of(1),
+    counting(0x40, 96),
+    Uint8Array.of(0, 17),
+    counting(0x50, 17),
+  ]
+  return concatBytes(...parts)
+}
+
 /** A well-formed body of each reserved type; this version reads none of them. */
 function reserved(): [string, number, Uint8Array][] {
-  const origin = counting(0x10)
-  const held: CborInput = [[origin, [[5, [0, 9, 12, 12]]]]]
-  return [
-    ['have', FrameType.have, encodeCbor([null, 4, held])],
-    ['want', FrameType.want, encodeCbor([1, 60_000, held])],
-    ['mode', FrameType.mode, encodeCbor([1])],
-    ['given', FrameType.given, encodeCbor([1, false])],
-    ['direct', FrameType.direct, concatBytes(counting(0), counting(0x20), Uint8Array.of(1), counting(0x40, 96))],
-    ['open', FrameType.open, concatBytes(Uint8Array.of(1), encodeCbor([['/files/2', '/files/1'], 262_144]))],
-    ['data', FrameType.data, concatBytes(Uint8Array.of(1), utf8('some bytes'))],
-    ['credit', FrameType.credit, Uint8Array.of(1, 0x80, 0x80, 0x10)],
-    ['end', FrameType.end, Uint8Array.of(1)],
-    ['reset', FrameType.reset, Uint8Array.of(1, 2)],
-    ['accept', FrameType.accept, concatBytes(Uint8Array.of(1), encodeCbor([0, 262_144]))],
-  ]
+  return [['mode', FrameType.mode, encodeCbor([1])]]
 }
 
 function refusedFrames(cast: Cast): Vector[] {
@@ -206,10 +210,12 @@ function refusedFrames(cast: Cast): Vector[] {
     ['about-agent-as-bytes', encodeFrame(FrameType.about, map([1, counting(0, 4)]))],
     ['about-key-twice', encodeFrame(FrameType.about, fromHex('a2026161026162'))],
     ['about-observed-of-257-bytes', encodeFrame(FrameType.about, map([4, new Uint8Array(257)]))],
+    ['about-keep-as-bool', encodeFrame(FrameType.about, map([6, true]))],
     ['about-certificate-of-2049-bytes', encodeFrame(FrameType.about, map([5, new Uint8Array(2_049)]))],
     ['peers-of-33', encodeFrame(FrameType.peers, encodeCbor(Array.from({ length: 33 }, () => record)))],
     ['peers-with-text', encodeFrame(FrameType.peers, encodeCbor(['record']))],
     ['peers-with-forged-record', encodeFrame(FrameType.peers, encodeCbor([record, forged]))],
+    ...refusedStreamFrames(),
   ]
   return cases.map(([name, bytes]) => ({
     name: `refused-${name}`,

@@ -1,0 +1,238 @@
+// One node's flood, put together: router, publisher, repair and the store they share, and for each neighbour the queue of
+// its bundles. What comes in on links goes in here, by neighbour; who the neighbours are is decided elsewhere. It decides
+// nothing itself. docs/protocol.md, "Flood".
+
+import type { Primitives } from '../crypto/primitives.ts'
+import { MeshError } from '../errors.ts'
+import { FrameType } from '../framing/frames.ts'
+import type { Identities, Identity } from '../identity/identities.ts'
+import type { KeyPair } from '../identity/key-pair.ts'
+import type { Network } from '../identity/network.ts'
+import { Alarm } from '../io/alarm.ts'
+import type { Clock, Random } from '../io/world.ts'
+import type { ResolvedOptions } from '../options.ts'
+import { type Bundle, type BundleMessages, bytesKey } from './bundle.ts'
+import { type BundleCarrier, BundleQueue, type BundleQueueCounters } from './bundle-queue.ts'
+import type { BundleStore } from './bundle-store.ts'
+import { OwnEpoch } from './own-epoch.ts'
+import { OwnRetained } from './own-retained.ts'
+import { Publisher } from './publisher.ts'
+import { Repair } from './repair.ts'
+import { Router } from './router.ts'
+import { Seen } from './seen.ts'
+import type { Subscriptions } from './subscriptions.ts'
+
+export interface FloodOptions {
+  readonly options: ResolvedOptions
+  readonly clock: Clock
+  readonly random: Random
+  readonly primitives: Primitives
+  readonly keyPair: KeyPair
+  readonly network: Network
+  readonly identities: Identities
+  readonly subscriptions: Subscriptions
+  readonly store: BundleStore
+  /** Durable before this run, where there is a data folder. */
+  readonly epoch: number
+  /** An epoch beyond `after`, durable where there is a data folder. */
+  nextEpoch(after: number): Promise<number>
+  /** A neighbour sent what no honest node sends. */
+  rejected(identity: Identity, reason: string): void
+  /** A new bundle of this origin came over that neighbour's link by itself. */
+  heard(originKey: string, linkKey: string, nowMs: number): void
+  /** A new retained bundle of another node came; `toldBy` is the key of the neighbour that brought it. */
+  retainedCame(origin: Identity, bundle: Bundle, messages: BundleMessages, toldBy: string): void
+  warn(code: string, text: string): void
+}
+
+interface Neighbour {
+  readonly identity: Identity
+  readonly bundles: BundleQueue
+}
+
+export class Flood {
+  readonly seen: Seen
+  readonly router: Router
+  readonly publisher: Publisher
+  readonly retained: OwnRetained
+  readonly repair: Repair
+  readonly counters: BundleQueueCounters = { bundlesDropped: 0, bundlesWithdrawn: 0 }
+  readonly #given: FloodOptions
+  readonly #ownOriginKey: string
+  readonly #ownEpoch: OwnEpoch
+  readonly #alarm: Alarm
+  readonly #orderAlarm: Alarm
+  readonly #ends: (() => void)[] = []
+  /** By identity key; the same neighbour over whichever connection. */
+  readonly #neighbours = new Map<string, Neighbour>()
+
+  constructor(given: FloodOptions) {
+    this.#given = given
+    const { options, clock, random, primitives, keyPair, network, identities, subscriptions, store } = given
+    const ownOriginKey = bytesKey(keyPair.identity.publicKey)
+    this.#ownOriginKey = ownOriginKey
+    const { ageMsMax } = options.store
+    const fraction = (): number => random.fraction()
+    this.seen = new Seen({ isClaimed: (...numbers) => this.repair.isClaimed(...numbers) })
+    for (const { originKey, epoch, ranges } of store.taken()) this.seen.restore(originKey, epoch, ranges, clock.nowMs())
+    this.repair = new Repair({
+      store,
+      seen: this.seen,
+      primitives,
+      ownOriginKey,
+      ageMsMax,
+      fraction,
+      hint: (epoch) => this.#ownEpoch.hinted(epoch),
+      confirmed: () => this.publisher.confirmationsChanged(),
+    })
+    this.#alarm = new Alarm(clock, () => this.#withRepair((nowMs) => this.repair.tick(nowMs)))
+    this.router = new Router({
+      primitives,
+      networkId: network.id,
+      identities,
+      subscriptions,
+      ownOriginKey,
+      nowMs: () => clock.nowMs(),
+      seen: this.seen,
+      store,
+      repair: this.repair,
+      ageMsMax,
+      actions: {
+        rejected: (from, reason) => this.#rejected(from.key, reason),
+        ownEpochMet: (epoch) => this.#ownEpoch.met(epoch),
+        heard: (...what) => given.heard(...what),
+        retainedCame: (origin, bundle, messages, toldBy) => {
+          if (bundle.originKey === ownOriginKey) this.retained.cameBack(bundle, messages)
+          else given.retainedCame(origin, bundle, messages, toldBy)
+        },
+      },
+    })
+    const { order } = this.router
+    this.#orderAlarm = new Alarm(clock, () => {
+      order.tick(clock.nowMs())
+      this.#orderAlarm.set(order.deadlineMs)
+    })
+    this.publisher = new Publisher({
+      origin: {
+        publicKey: keyPair.identity.publicKey,
+        originKey: ownOriginKey,
+        signer: keyPair.signer,
+        peerId: keyPair.identity.id,
+      },
+      signing: this.router.signing,
+      clock,
+      links: this.router,
+      store,
+      epoch: given.epoch,
+      sealed: (bundle) => this.router.takeOwn(bundle),
+      holders: (epoch, first, last) => this.#holders(ownOriginKey, epoch, first, last),
+    })
+    this.#ownEpoch = new OwnEpoch(this.publisher, { ...given, unixMs: () => clock.unixMs() })
+    this.retained = new OwnRetained({ publisher: this.publisher, clock, fraction })
+    this.#ends.push(
+      store.onArrivals(() => this.#withRepair(() => this.publisher.confirmationsChanged())),
+      store.onEased(() => this.publisher.resume()),
+    )
+  }
+
+  /** Goes on telling what earlier runs published as current values, and lets readers begin. */
+  start(): void {
+    const { clock, store, subscriptions } = this.#given
+    this.retained.restore(store.retained(this.#ownOriginKey))
+    subscriptions.attach({ store, seen: this.seen, ownOriginKey: this.#ownOriginKey, clock })
+  }
+
+  /** A frame of the flood's came from that neighbour; false when it is none. */
+  frame(key: string, type: number, body: Uint8Array): boolean {
+    const neighbour = this.#neighbours.get(key)
+    switch (type) {
+      case FrameType.bundle:
+        if (neighbour !== undefined) this.#bundleCame(neighbour.bundles, body)
+        return true
+      case FrameType.have:
+      case FrameType.want:
+      case FrameType.given:
+        if (neighbour !== undefined) this.#withRepair((nowMs) => this.repair.received(key, type, body, nowMs))
+        return true
+      default:
+        return false
+    }
+  }
+
+  neighbourUp(identity: Identity, carrier: BundleCarrier): void {
+    const { key, id: peer, publicKey } = identity
+    const names = { key, peer, originKey: bytesKey(publicKey) }
+    const bundles = new BundleQueue(names, carrier, this.counters, () => this.#withRepair(() => {}))
+    this.#neighbours.set(key, { identity, bundles })
+    this.router.addLink(bundles)
+    this.#withRepair((nowMs) => this.repair.linkUp(bundles, nowMs))
+  }
+
+  neighbourReplaced(key: string, carrier: BundleCarrier): void {
+    const neighbour = this.#neighbours.get(key)
+    if (neighbour === undefined) return
+    neighbour.bundles.carryOver(carrier)
+    // What was told on the other connection may not have come.
+    this.#withRepair((nowMs) => this.repair.linkUp(neighbour.bundles, nowMs))
+  }
+
+  neighbourDown(key: string): void {
+    const neighbour = this.#neighbours.get(key)
+    if (neighbour !== undefined) {
+      this.#neighbours.delete(key)
+      this.router.removeLink(neighbour.bundles)
+      this.#withRepair((nowMs) => this.repair.linkDown(key, nowMs))
+    }
+    this.publisher.resume()
+  }
+
+  /** Bundles left on some link, which has so many bytes of them left. */
+  progressed(bundleBytes: number): void {
+    this.publisher.resume()
+    if (bundleBytes === 0) this.publisher.linkIdle()
+  }
+
+  /** Nothing is published any more; what was goes out. No message waits for an earlier one any more. */
+  close(): void {
+    this.router.order.close()
+    this.#orderAlarm.cancel()
+    this.retained.stop()
+    this.publisher.close(new MeshError('not-running', 'this node has stopped'))
+  }
+
+  /** After the last link is gone. */
+  stop(): void {
+    this.#alarm.cancel()
+    for (const end of this.#ends.splice(0)) end()
+  }
+
+  #bundleCame(bundles: BundleQueue, body: Uint8Array): void {
+    const { order } = this.router
+    this.router.received(bundles, body)
+    // A deadline that is gone costs less as a ring for nothing than as a timer taken back with every gap that closes.
+    if (order.heldCount > 0) this.#orderAlarm.set(order.deadlineMs)
+  }
+
+  /** Every call that may change when repair has to act next goes through here. */
+  #withRepair(call: (nowMs: number) => void): void {
+    try {
+      call(this.#given.clock.nowMs())
+    } finally {
+      this.#alarm.set(this.repair.nextDeadlineMs())
+    }
+  }
+
+  /** Peer ids of the open neighbours that say that they hold these messages of ours. */
+  #holders(ownOriginKey: string, epoch: number, first: number, last: number): readonly string[] {
+    const holders: string[] = []
+    for (const [key, { identity }] of this.#neighbours) {
+      if (this.repair.holds(key, ownOriginKey, epoch, first, last)) holders.push(identity.id)
+    }
+    return holders
+  }
+
+  #rejected(key: string, reason: string): void {
+    const neighbour = this.#neighbours.get(key)
+    if (neighbour !== undefined) this.#given.rejected(neighbour.identity, reason)
+  }
+}

@@ -1,0 +1,209 @@
+// What one neighbour is given when it asks: whole bundles from the store, in steps, closed by `given`. One answer at a time;
+// the next one begins when the last has left, so that what waits for a slow reader is bounded. docs/protocol.md, "Repair".
+
+import { ANSWER_BUNDLES_MAX, ANSWER_BYTES_MAX } from '../limits.ts'
+import type { Bundle } from './bundle.ts'
+import type { BundleStore, StoredBundle } from './bundle-store.ts'
+import { type EpochNumbers, encodeGiven, type Want } from './repair-frames.ts'
+import { common, type Spans, touches } from './spans.ts'
+
+/** One step gives no more than this, looks no more often into the store, and looks for no more numbers in vain. */
+const STEP_BUNDLES = 64
+const STEP_LOOKS = 64
+const STEP_NUMBERS = 512
+/** Current retained bundles, of one origin and in all, that are looked at to be given first; others come in their place. */
+const RETAINED_PER_ORIGIN_MAX = 128
+const RETAINED_LOOKS_MAX = 256
+/** Units of work (see `Repair.tick`) for a look into the store and for a bundle. */
+const LOOK_COST = 1
+const BUNDLE_COST = 4
+
+/** Where an answer goes. */
+export interface GivingLink {
+  give(bundle: Bundle): void
+  conclude(body: Uint8Array, left: () => void): void
+}
+
+export class Giving {
+  readonly #store: BundleStore
+  readonly #link: GivingLink
+  readonly #counters: { given: number }
+  #answer: Answer | null = null
+  /** All of an answer is queued; it has not left. */
+  #isLeaving = false
+  #next: Want | null = null
+  #isClosed = false
+
+  constructor(store: BundleStore, link: GivingLink, counters: { given: number }) {
+    this.#store = store
+    this.#link = link
+    this.#counters = counters
+  }
+
+  /** True: `work` has something to do, now. */
+  get isBusy(): boolean {
+    return this.#answer !== null
+  }
+
+  /** The neighbour asks. While it is being answered, only its newest want waits. */
+  want(want: Want): void {
+    if (this.#answer !== null || this.#isLeaving) this.#next = want
+    else this.#answer = new Answer(this.#store, want)
+  }
+
+  /** One step of the answer. Returns the work that it was. */
+  work(): number {
+    const answer = this.#answer
+    if (answer === null) return 0
+    const step = { looks: 0, numbers: 0, bundles: 0 }
+    answer.advance(step, (bundle) => this.#link.give(bundle))
+    this.#counters.given += step.bundles
+    if (answer.isOver) {
+      this.#answer = null
+      this.#isLeaving = true
+      const { request, more } = answer
+      this.#link.conclude(encodeGiven({ request, more }), () => this.#left())
+    }
+    return 1 + step.looks * LOOK_COST + step.bundles * BUNDLE_COST + Math.ceil(step.numbers / 8)
+  }
+
+  /** The link is gone. */
+  close(): void {
+    this.#isClosed = true
+    this.#answer = null
+    this.#next = null
+  }
+
+  #left(): void {
+    if (this.#isClosed) return
+    this.#isLeaving = false
+    const next = this.#next
+    this.#next = null
+    if (next !== null) this.want(next)
+  }
+}
+
+/** What one step has done. */
+interface Step {
+  looks: number
+  /** That were looked for and not found. */
+  numbers: number
+  bundles: number
+}
+
+class Answer {
+  readonly request: number
+  readonly #store: BundleStore
+  readonly #want: Want
+  /** `Bundle.key` of what was given. */
+  readonly #given = new Set<string>()
+  #bytes = 0
+  /** Which origin's current retained bundles come next; null when those are done. */
+  #retainedAt: number | null = 0
+  #retainedLooks = 0
+  /** Which entry of the want comes next, what of it is held, and where in that. */
+  #entryAt = 0
+  #held: Spans | null = null
+  #rangeAt = 0
+  #number = 0
+  isOver = false
+  more = false
+
+  constructor(store: BundleStore, want: Want) {
+    this.request = want.request
+    this.#store = store
+    this.#want = want
+  }
+
+  advance(step: Step, give: (bundle: Bundle) => void): void {
+    while (!this.isOver && step.bundles < STEP_BUNDLES && step.looks < STEP_LOOKS && step.numbers < STEP_NUMBERS) {
+      if (this.#retainedAt !== null) this.#giveRetained(this.#retainedAt, step, give)
+      else if (this.#held === null) this.#openEntry(step)
+      else this.#giveSome(this.#held, step, give)
+    }
+  }
+
+  /** The current retained bundles of one origin, as far as they are asked for. */
+  #giveRetained(at: number, step: Step, give: (bundle: Bundle) => void): void {
+    const { wanted } = this.#want
+    const originKey = wanted[at]?.originKey
+    let end = at + 1
+    while (end < wanted.length && wanted[end]!.originKey === originKey) end++
+    this.#retainedAt = end < wanted.length ? end : null
+    if (originKey === undefined) return
+    step.looks++
+    let looks = 0
+    for (const { bundle } of this.#store.retained(originKey)) {
+      if (this.#isWanted(bundle, at, end) && !this.#giveOne(bundle, step, give)) return
+      if (++looks >= RETAINED_PER_ORIGIN_MAX) break
+    }
+    this.#retainedLooks += looks
+    if (this.#retainedLooks >= RETAINED_LOOKS_MAX) this.#retainedAt = null
+  }
+
+  #isWanted(bundle: Bundle, from: number, to: number): boolean {
+    const { wanted } = this.#want
+    for (let i = from; i < to; i++) {
+      const { epoch, ranges } = wanted[i]!
+      if (epoch === bundle.epoch && touches(ranges, bundle.first, bundle.first + bundle.count - 1)) return true
+    }
+    return false
+  }
+
+  #openEntry(step: Step): void {
+    const entry: EpochNumbers | undefined = this.#want.wanted[this.#entryAt++]
+    if (entry === undefined) {
+      this.isOver = true
+      return
+    }
+    step.numbers++
+    const held = common(entry.ranges, this.#store.holdings.held(entry.originKey, entry.epoch))
+    if (held.length === 0) return
+    this.#held = held
+    this.#rangeAt = 0
+    this.#number = held[0]!
+  }
+
+  /** Some bundles of the present entry, from the present number on. */
+  #giveSome(held: Spans, step: Step, give: (bundle: Bundle) => void): void {
+    const { originKey, epoch } = this.#want.wanted[this.#entryAt - 1]!
+    const first = this.#number
+    const last = Math.min(held[this.#rangeAt + 1]!, first + STEP_NUMBERS - step.numbers - 1)
+    const bundlesMax = STEP_BUNDLES - step.bundles
+    const found = this.#scan(originKey, epoch, first, last, bundlesMax)
+    let next = first
+    let numbersFound = 0
+    for (const { bundle } of found) {
+      next = bundle.first + bundle.count
+      numbersFound += bundle.count
+      if (!this.#given.has(bundle.key) && !this.#giveOne(bundle, step, give)) return
+    }
+    const numbersLookedAt = found.length < bundlesMax ? last - first + 1 : next - first
+    step.looks++
+    step.numbers += Math.max(0, numbersLookedAt - numbersFound)
+    if (found.length === 0) next = last + 1
+    while (this.#rangeAt < held.length && next > held[this.#rangeAt + 1]!) this.#rangeAt += 2
+    if (this.#rangeAt >= held.length) this.#held = null
+    else this.#number = Math.max(next, held[this.#rangeAt]!)
+  }
+
+  #scan(originKey: string, epoch: number, first: number, last: number, bundlesMax: number): StoredBundle[] {
+    const bytesMax = Math.max(1, ANSWER_BYTES_MAX - this.#bytes)
+    return this.#store.scanSequences(originKey, epoch, first, last, this.#want.ageMsMax, { bundlesMax, bytesMax })
+  }
+
+  /** Gives it, or ends the answer because it is one too many. */
+  #giveOne(bundle: Bundle, step: Step, give: (bundle: Bundle) => void): boolean {
+    const bytes = this.#bytes + bundle.sealed.length
+    if (this.#given.size > 0 && (this.#given.size >= ANSWER_BUNDLES_MAX || bytes > ANSWER_BYTES_MAX)) {
+      this.isOver = true
+      this.more = true
+      return false
+    }
+    this.#bytes = bytes
+    this.#given.add(bundle.key)
+    step.bundles++
+    give(bundle)
+    return true
+  }
+}

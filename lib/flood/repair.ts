@@ -1,0 +1,279 @@
+// Repair: with each neighbour, tells what this node holds, asks for what it lacks, gives what it is asked for. What a link, a
+// full queue or a night's absence lost comes again this way, and nothing is ever sent twice for it. This module joins the
+// parts and shares the work out; it has no timers and no clock: time comes in. docs/protocol.md, "Repair".
+
+import type { Primitives } from '../crypto/primitives.ts'
+import { FrameType } from '../framing/frames.ts'
+import { AskedNumbers } from './asked-numbers.ts'
+import { Asking, type AskingWorld, type Suspicion } from './asking.ts'
+import type { Bundle } from './bundle.ts'
+import type { BundleStore } from './bundle-store.ts'
+import { Claims } from './claims.ts'
+import { Digests } from './digests.ts'
+import { Giving } from './giving.ts'
+import { decodeGiven, decodeHave, decodeWant, keyBytes } from './repair-frames.ts'
+import type { Seen } from './seen.ts'
+import { without } from './spans.ts'
+import { Telling } from './telling.ts'
+
+/** Before what is claimed is asked for: time for eager copies to come. */
+export const CLAIM_WAIT_MS = 200
+/** The same for what a new link's first answers to digests tell: no eager copies are under way. */
+export const FIRST_CLAIM_WAIT_MS = 20
+/** For so long what a new link tells for the first time counts as such an answer. */
+const FIRST_CLAIMS_MS = 3_000
+/** Neighbours that did not answer are remembered beyond their links, so that a new link is no new chance to delay. */
+const SUSPICIONS_MAX = 1_024
+/** What one call of `tick` may cost. A unit is about ten microseconds. */
+const TICK_COST_MAX = 250
+const PARTS = 3
+
+/** A neighbour's link, as repair needs it. */
+export interface RepairLink {
+  /** The neighbour's identity key. */
+  readonly key: string
+  /** Its `Bundle.originKey`. */
+  readonly originKey: string
+  /** Queues a `have` or `want` before all bundles. */
+  tell(type: number, body: Uint8Array): void
+  /** Queues a bundle behind those given before, beside new ones; withdraws the copy that waits among these. */
+  give(bundle: Bundle): void
+  /**
+   * Queues a `given` behind the bundles given before. `left` must be called once, when it has begun to leave or was dropped; after
+   * that, ask `nextDeadlineMs` again.
+   */
+  conclude(body: Uint8Array, left: () => void): void
+}
+
+export interface RepairOptions {
+  readonly store: BundleStore
+  readonly seen: Seen
+  readonly primitives: Primitives
+  /** `Bundle.originKey` of this node. */
+  readonly ownOriginKey: string
+  /** The greatest age of ordinary bundles that are worth asking for: the store's. */
+  readonly ageMsMax: number
+  /** 0 up to 1: keeps nodes that hear the same from asking in step. */
+  fraction(): number
+  /** A neighbour tells the newest epoch that it saw of this node's; never 0. Nothing proves it. */
+  hint(epoch: number): void
+  /** That neighbour's claims about this node's own messages changed. */
+  confirmed(linkKey: string): void
+}
+
+export interface RepairCounters {
+  /** Bundles that came because they were asked for. */
+  received: number
+  given: number
+  requests: number
+  /** Requests without an answer within their deadline. */
+  timeouts: number
+  haveBytesOut: number
+  haveBytesIn: number
+}
+
+interface Side {
+  readonly link: RepairLink
+  readonly upMs: number
+  readonly claims: Claims
+  readonly telling: Telling
+  readonly asking: Asking
+  readonly giving: Giving
+}
+
+export class Repair {
+  readonly counters: RepairCounters = {
+    received: 0,
+    given: 0,
+    requests: 0,
+    timeouts: 0,
+    haveBytesOut: 0,
+    haveBytesIn: 0,
+  }
+  readonly #options: RepairOptions
+  readonly #digests: Digests
+  readonly #ownBucket: number
+  readonly #world: AskingWorld
+  readonly #asked = new AskedNumbers()
+  readonly #sides = new Map<string, Side>()
+  /** The same, in the order in which they have their turn. */
+  #order: Side[] = []
+  /** Which part of which side works next. */
+  #turn = 0
+  readonly #suspicions = new Map<string, Suspicion>()
+
+  constructor(options: RepairOptions) {
+    this.#options = options
+    const { store, seen, primitives, ownOriginKey, ageMsMax } = options
+    this.#digests = new Digests(store.holdings, primitives)
+    this.#ownBucket = this.#digests.bucketOf(keyBytes(ownOriginKey))
+    this.#world = {
+      seen,
+      asked: this.#asked,
+      ageMsMax,
+      counters: this.counters,
+      isBehind: () => store.isBehind,
+      leaveToOthers: (claim, spans) => {
+        let left = spans
+        for (const { asking, claims } of this.#order) {
+          if (asking.isSuspect) continue
+          const other = claims.find(claim.originKey, claim.epoch)
+          if (other !== null) left = without(left, other.ranges)
+        }
+        return left
+      },
+      freed: (nowMs) => this.#freed(nowMs),
+    }
+  }
+
+  /**
+   * The link is open, and the store's holdings are loaded. Called again for the same neighbour (another connection took over):
+   * all begins anew, but for the numbers of requests.
+   */
+  linkUp(link: RepairLink, nowMs: number): void {
+    const before = this.#sides.get(link.key)
+    if (before !== undefined) this.linkDown(link.key, nowMs)
+    const { store, seen, ownOriginKey } = this.#options
+    const claims = new Claims()
+    const telling = new Telling({
+      holdings: store.holdings,
+      digests: this.#digests,
+      ownBucket: this.#ownBucket,
+      ownOriginKey,
+      newestEpoch: () => seen.newestEpoch(link.originKey) ?? 0,
+      send: (body) => {
+        this.counters.haveBytesOut += body.length
+        link.tell(FrameType.have, body)
+      },
+      sharesOwn: (held) => {
+        // What it told of an epoch in words is newer than its digests.
+        for (const told of held) if (claims.find(told.originKey, told.epoch) === null) claims.tell(told)
+        if (held.length > 0) this.#options.confirmed(link.key)
+      },
+    })
+    const asking = new Asking({
+      world: this.#world,
+      claims,
+      suspicion: this.#suspicionOf(link.key),
+      lastNumber: before?.asking.lastNumber ?? 0,
+      send: (body) => link.tell(FrameType.want, body),
+    })
+    const giving = new Giving(store, link, this.counters)
+    const side: Side = { link, upMs: nowMs, claims, telling, asking, giving }
+    this.#sides.set(link.key, side)
+    this.#order.push(side)
+  }
+
+  linkDown(key: string, nowMs: number): void {
+    const side = this.#sides.get(key)
+    if (side === undefined) return
+    this.#sides.delete(key)
+    this.#order = this.#order.filter((other) => other !== side)
+    side.giving.close()
+    side.asking.close(nowMs)
+    if (!side.asking.isSuspect) this.#suspicions.delete(key)
+    // What a suspect left to this one is the suspect's to give now.
+    this.#freed(nowMs)
+  }
+
+  /**
+   * A `have`, `want` or `given` came from that neighbour. Throws MeshError `bad-frame` or `bad-cbor` for what no honest node
+   * sends.
+   */
+  received(linkKey: string, type: number, body: Uint8Array, nowMs: number): void {
+    const side = this.#sides.get(linkKey)
+    if (side === undefined) return
+    switch (type) {
+      case FrameType.have:
+        return this.#haveCame(side, body, nowMs)
+      case FrameType.want:
+        return side.giving.want(decodeWant(body))
+      case FrameType.given:
+        return side.asking.given(decodeGiven(body), nowMs)
+      default:
+        throw new RangeError(`frame type ${type} is not repair's`)
+    }
+  }
+
+  /**
+   * For every bundle frame, whatever becomes of it: whether that neighbour was asked for it. Needs no new look at
+   * `nextDeadlineMs`.
+   */
+  bundleCame(linkKey: string, originKey: string, epoch: number, first: number, last: number, nowMs: number): boolean {
+    if (this.#asked.isEmpty) return false
+    return this.#sides.get(linkKey)?.asking.bundleCame(originKey, epoch, first, last, nowMs) ?? false
+  }
+
+  /** Whether that neighbour says that it holds all of first…last. */
+  holds(linkKey: string, originKey: string, epoch: number, first: number, last: number): boolean {
+    return this.#sides.get(linkKey)?.claims.covers(originKey, epoch, first, last) ?? false
+  }
+
+  /** Whether any neighbour says that it holds any of first…last, those that do not answer aside. */
+  isClaimed(originKey: string, epoch: number, first: number, last: number): boolean {
+    for (const { asking, claims } of this.#order) {
+      if (!asking.isSuspect && claims.touches(originKey, epoch, first, last)) return true
+    }
+    return false
+  }
+
+  /** Does what is due, some milliseconds of it at most: when more is due, `nextDeadlineMs` is in the past. */
+  tick(nowMs: number): void {
+    let cost = 0
+    const parts = this.#order.length * PARTS
+    for (let done = 0; done < parts && cost < TICK_COST_MAX; done++) {
+      this.#turn = (this.#turn + 1) % parts
+      const { telling, asking, giving } = this.#order[Math.floor(this.#turn / PARTS)]!
+      const part = this.#turn % PARTS
+      cost += part === 0 ? telling.work(nowMs) : part === 1 ? asking.work(nowMs) : giving.work()
+    }
+  }
+
+  /** When `tick` has something to do; infinite: never, as things stand; in the past or minus infinite: at once. */
+  nextDeadlineMs(): number {
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const { telling, asking, giving } of this.#order) {
+      if (giving.isBusy) return Number.NEGATIVE_INFINITY
+      nextMs = Math.min(nextMs, telling.nextDeadlineMs(), asking.nextDeadlineMs())
+    }
+    return nextMs
+  }
+
+  #haveCame(side: Side, body: Uint8Array, nowMs: number): void {
+    this.counters.haveBytesIn += body.length
+    const { digests, newestEpoch, held } = decodeHave(body)
+    if (newestEpoch > 0) this.#options.hint(newestEpoch)
+    if (digests !== null) side.telling.digestsCame(digests)
+    const { ownOriginKey, seen, fraction } = this.#options
+    const isNewLink = nowMs - side.upMs < FIRST_CLAIMS_MS
+    let isOwn = false
+    for (const numbers of held) {
+      const { originKey, epoch } = numbers
+      const isFirst = isNewLink && side.claims.find(originKey, epoch) === null
+      const claim = side.claims.tell(numbers)
+      if (originKey === ownOriginKey) isOwn = true
+      if (claim === null) continue
+      if (seen.isPast(originKey, epoch)) side.claims.drop(claim)
+      else side.asking.claimed(claim, nowMs, isFirst ? FIRST_CLAIM_WAIT_MS : CLAIM_WAIT_MS * (1 + fraction() / 4))
+    }
+    for (const { asking } of this.#order) if (asking.isSuspect) asking.freed(nowMs)
+    if (isOwn) this.#options.confirmed(side.link.key)
+  }
+
+  #freed(nowMs: number): void {
+    for (const { asking } of this.#order) asking.freed(nowMs)
+  }
+
+  #suspicionOf(key: string): Suspicion {
+    let suspicion = this.#suspicions.get(key)
+    if (suspicion === undefined) {
+      suspicion = { failures: 0, untilMs: Number.NEGATIVE_INFINITY }
+      this.#suspicions.set(key, suspicion)
+      if (this.#suspicions.size > SUSPICIONS_MAX) {
+        const forgotten = Array.from(this.#suspicions.keys()).find((known) => !this.#sides.has(known) && known !== key)
+        if (forgotten !== undefined) this.#suspicions.delete(forgotten)
+      }
+    }
+    return suspicion
+  }
+}

@@ -1,0 +1,92 @@
+// What comes in on an open link: bytes to records to frames, in portions, so that one fast neighbour cannot keep the others
+// waiting. It does not know what frames mean. docs/protocol.md, "Records" and "Frames".
+
+import { MeshError } from '../errors.ts'
+import type { Frame, FrameReader } from '../framing/frames.ts'
+import type { RecordOpener, RecordReader } from '../framing/records.ts'
+import type { Clock, Socket } from '../io/world.ts'
+import { FRAMES_PER_TURN_MAX, TURN_MS_MAX } from '../limits.ts'
+
+/** Holds back all links while this node can take no more: see `Intake`. */
+export interface Brake {
+  readonly isOn: boolean
+  /** Calls `run` once, when it is off again. */
+  whenOff(run: () => void): void
+}
+
+/** The half of an opened connection that is read. */
+export interface IntakeParts {
+  readonly socket: Socket
+  readonly records: RecordReader
+  readonly frames: FrameReader
+  readonly opener: RecordOpener
+}
+
+export interface IntakeEvents {
+  /** False once nothing more is to be read. */
+  isReading(): boolean
+  /** Throwing a MeshError with a remote fault ends the reading by `fault`. */
+  frame(frame: Frame): void
+  fault(error: MeshError): void
+}
+
+export class Intake {
+  readonly #parts: IntakeParts
+  readonly #clock: Clock
+  readonly #brake: Brake
+  readonly #events: IntakeEvents
+  /** What is left of the input is read later: out of turn, or held back. */
+  #isPaused = false
+
+  constructor(parts: IntakeParts, clock: Clock, brake: Brake, events: IntakeEvents) {
+    this.#parts = parts
+    this.#clock = clock
+    this.#brake = brake
+    this.#events = events
+  }
+
+  /** `bytes` are good for this call only. */
+  received(bytes: Uint8Array): void {
+    this.#parts.records.push(bytes)
+    if (!this.#isPaused) this.read()
+    this.#parts.records.keep()
+  }
+
+  /** Reads on, as far as this turn may. */
+  read(): void {
+    const { records, frames, opener } = this.#parts
+    const startMs = this.#clock.nowMs()
+    let count = 0
+    try {
+      while (this.#events.isReading()) {
+        if (this.#brake.isOn) return this.#pause((resume) => this.#brake.whenOff(resume))
+        const frame = frames.next()
+        if (frame !== null) {
+          this.#events.frame(frame)
+          if (++count >= FRAMES_PER_TURN_MAX || this.#clock.nowMs() - startMs >= TURN_MS_MAX) {
+            return this.#pause((resume) => this.#clock.endOfTurn(resume))
+          }
+          continue
+        }
+        const record = records.next()
+        if (record === null) return
+        frames.push(opener.open(record))
+      }
+    } catch (error) {
+      if (!(error instanceof MeshError) || error.fault !== 'remote') throw error
+      this.#events.fault(error)
+    }
+  }
+
+  #pause(until: (resume: () => void) => void): void {
+    if (!this.#events.isReading()) return
+    this.#isPaused = true
+    this.#parts.socket.pause()
+    until(() => {
+      this.#isPaused = false
+      if (this.#events.isReading()) this.read()
+      // Also when nothing is read any more: a paused socket does not notice that its other end has left.
+      if (!this.#isPaused) this.#parts.socket.resume()
+    })
+  }
+}

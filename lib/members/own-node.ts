@@ -1,0 +1,68 @@
+// When this node tells the network of itself anew: when its first neighbour is there, soon after anything has changed but not
+// more often than every 10 s, and at half of the time-to-live. Pure: time comes in. docs/protocol.md section 12.4.
+
+import { EMPTY, equalBytes } from '../bytes.ts'
+import { NODE_TIME_TO_LIVE_S } from '../limits.ts'
+
+/** Every node hears of every change in the network: this bounds what one unsteady node costs all. */
+export const CHANGE_MS_MIN = 10_000
+/** Both ends of a link see it come and go; they need not tell of it in the same moment. */
+export const CHANGE_JITTER_MS = 1_000
+export const REFRESH_MS: number = (NODE_TIME_TO_LIVE_S * 1_000) / 2
+
+export interface OwnNodeOptions {
+  readonly fraction: () => number
+  /** What there is to tell now. */
+  build(): Uint8Array
+  publish(payload: Uint8Array): void
+}
+
+export class OwnNode {
+  readonly #options: OwnNodeOptions
+  #told: { readonly payload: Uint8Array; readonly atMs: number } | null = null
+  #refreshMs = Number.POSITIVE_INFINITY
+  #changeMs = Number.POSITIVE_INFINITY
+
+  constructor(options: OwnNodeOptions) {
+    this.#options = options
+  }
+
+  /** Something may be different now. The first time it is told with the next `tick`. */
+  changed(nowMs: number): void {
+    if (this.#changeMs !== Number.POSITIVE_INFINITY) return
+    const { fraction } = this.#options
+    this.#changeMs =
+      this.#told === null
+        ? nowMs
+        : Math.max(
+            nowMs + fraction() * CHANGE_JITTER_MS,
+            this.#told.atMs + CHANGE_MS_MIN + fraction() * CHANGE_JITTER_MS,
+          )
+  }
+
+  tick(nowMs: number): void {
+    const isRefresh = nowMs >= this.#refreshMs
+    if (!isRefresh && nowMs < this.#changeMs) return
+    this.#changeMs = Number.POSITIVE_INFINITY
+    const payload = this.#options.build()
+    if (!isRefresh && this.#told !== null && equalBytes(payload, this.#told.payload)) return
+    this.#told = { payload, atMs: nowMs }
+    this.#refreshMs = nowMs + REFRESH_MS * (1 - 0.1 * this.#options.fraction())
+    this.#options.publish(payload)
+  }
+
+  /** When `tick` has something to do; null: never. */
+  nextDeadlineMs(): number | null {
+    const nextMs = Math.min(this.#changeMs, this.#refreshMs)
+    return nextMs === Number.POSITIVE_INFINITY ? null : nextMs
+  }
+
+  /** An orderly end: takes back what was told, where anything was. */
+  stop(): void {
+    const wasTold = this.#told !== null
+    this.#told = null
+    this.#refreshMs = Number.POSITIVE_INFINITY
+    this.#changeMs = Number.POSITIVE_INFINITY
+    if (wasTold) this.#options.publish(EMPTY)
+  }
+}

@@ -1,0 +1,205 @@
+// Reading what the store on disk has committed: bundles by arrival, by number, by topic. It writes nothing and keeps nothing,
+// but for lower ages that wait to be written. Bundles that have expired and not yet been given up are not seen here.
+
+import { utf8 } from '../bytes.ts'
+import type { Bundle } from '../flood/bundle.ts'
+import { ageAt, bytesKey } from '../flood/bundle.ts'
+import type { ReaderOffset, ScanBounds, StoredBundle, TakenNumbers } from '../flood/bundle-store.ts'
+import type { Clock, Database, DatabaseEntry } from '../io/world.ts'
+import { currentPlace, numberKey, prefixRange, readNumber, runBytes, runKey, Table, textKey } from './keys.ts'
+import { type DiskRecord, readCurrent, readNumberValue, readOffsetValue, readRanges, readRecord } from './layout.ts'
+import { ageLimitMs, bundleOf, retainedLimitMs, retainedMessage, Scan, youngerAge } from './record.ts'
+import type { StoreTime } from './store-time.ts'
+
+/** Entries read at a time where the reader may pause in between: a range must be read within one turn. */
+const PAGE_ENTRIES = 64
+/** Lower ages that wait for the next commit; more are left out. */
+const AGES_MAX = 4_096
+
+export class DiskReader {
+  /** Lower ages that bundles of these arrivals were shown with. */
+  readonly ages: Map<number, number> = new Map()
+  readonly #database: Database
+  readonly #clock: Clock
+  readonly #time: StoreTime
+  readonly #ageMsMax: number
+
+  constructor(database: Database, clock: Clock, time: StoreTime, ageMsMax: number) {
+    this.#database = database
+    this.#clock = clock
+    this.#time = time
+    this.#ageMsMax = ageMsMax
+  }
+
+  scanArrivals(after: number, last: number, bounds: ScanBounds): StoredBundle[] {
+    const scan = new Scan(bounds)
+    for (const { key, value } of this.#records(after + 1, last)) {
+      const record = readRecord(value)
+      if (record !== null && !this.#give(readNumber(key, 1), record, Number.POSITIVE_INFINITY, scan)) break
+    }
+    return scan.found
+  }
+
+  scanSequences(
+    originKey: string,
+    epoch: number,
+    first: number,
+    last: number,
+    ageMsMax: number,
+    bounds: ScanBounds,
+  ): StoredBundle[] {
+    const scan = new Scan(bounds)
+    const run = runBytes(originKey, epoch)
+    const from = runKey(Table.sequence, run, this.#firstOfBundleWith(run, first))
+    for (const { value } of this.#database.range(from, runKey(Table.sequence, run, last + 1))) {
+      const arrival = readNumberValue(value)
+      const record = arrival === null ? null : this.#record(arrival)
+      if (record === null || record.first + record.count <= first) continue
+      if (!this.#give(arrival!, record, ageMsMax, scan)) break
+    }
+    return scan.found
+  }
+
+  /** The greatest arrival up to `last` that came more than `ageMs` ago. */
+  arrivalBefore(ageMs: number, last: number): number {
+    const cameBeforeMs = this.#time.nowMs() - ageMs
+    let found = 0
+    let low = 1
+    let high = last
+    while (low <= high) {
+      const middle = Math.floor((low + high) / 2)
+      const [entry] = this.#database.range(numberKey(Table.record, low), numberKey(Table.record, middle + 1), {
+        reverse: true,
+      })
+      const record = entry === undefined ? null : readRecord(entry.value)
+      if (entry === undefined || record === null) {
+        low = middle + 1
+      } else if (record.arrivedMs < cameBeforeMs) {
+        found = readNumber(entry.key, 1)
+        low = middle + 1
+      } else {
+        high = readNumber(entry.key, 1) - 1
+      }
+    }
+    return found
+  }
+
+  *retained(originKey: string | null): Generator<StoredBundle> {
+    const prefix = originKey === null ? new Uint8Array(0) : currentPlace(originKey, new Uint8Array(0))
+    for (const { value } of this.#paged(...prefixRange(Table.current, prefix))) {
+      const current = readCurrent(value)
+      if (current === null || current.isRemoval) continue
+      const record = this.#record(current.arrival)
+      if (record === null || this.#ageMs(current.arrival, record) >= retainedLimitMs(record.timeToLiveS)) continue
+      const bundle = this.#bundle(current.arrival, record)
+      if (bundle !== null) yield { bundle, arrival: current.arrival }
+    }
+  }
+
+  isCurrent(bundle: Bundle): boolean {
+    const message = retainedMessage(bundle)
+    if (message === null) return false
+    const place = currentPlace(bundle.originKey, utf8(message.topic))
+    const current = readCurrent(this.#database.get(textKey(Table.current, place)))
+    if (current?.epoch !== bundle.epoch || current.sequence !== bundle.first) return false
+    return ageAt(bundle, this.#clock.nowMs()) < retainedLimitMs(bundle.timeToLiveS)
+  }
+
+  *taken(): Generator<TakenNumbers> {
+    for (const { key, value } of this.#paged(...prefixRange(Table.taken, new Uint8Array(0)))) {
+      const ranges = readRanges(value)?.ranges
+      if (ranges === undefined) continue
+      yield { originKey: bytesKey(key.subarray(1, 33)), epoch: readNumber(key, 33), ranges }
+    }
+  }
+
+  offset(name: string): ReaderOffset | null {
+    return readOffsetValue(this.#database.get(textKey(Table.offset, utf8(name))))
+  }
+
+  /** A copy of a bundle showed this age: remembered when it is markedly lower. */
+  younger(originKey: string, epoch: number, first: number, ageMs: number): void {
+    if (this.ages.size >= AGES_MAX) return
+    const key = runKey(Table.sequence, runBytes(originKey, epoch), first)
+    const arrival = readNumberValue(this.#database.get(key))
+    const record = arrival === null ? null : this.#record(arrival)
+    if (arrival === null || record === null) return
+    const knownMs = this.ages.get(arrival) ?? record.ageMs
+    const lower = youngerAge(knownMs, ageMs, this.#time.nowMs() - record.arrivedMs)
+    if (lower !== null) this.ages.set(arrival, lower)
+  }
+
+  /** When something is next to be given up, by the store's time; Infinity when nothing is held. */
+  nextExpiryMs(windowBegin: number, last: number): number {
+    let soonestMs = Number.POSITIVE_INFINITY
+    const expiries = prefixRange(Table.expiry, new Uint8Array(0))
+    for (const { key } of this.#database.range(...expiries)) {
+      soonestMs = readNumber(key, 1)
+      break
+    }
+    for (const { value } of this.#records(windowBegin, last)) {
+      const record = readRecord(value)
+      const limitMs = record === null ? 0 : ageLimitMs(record.timeToLiveS, this.#ageMsMax)
+      return Math.min(soonestMs, record === null ? 0 : record.arrivedMs - record.ageMs + limitMs)
+    }
+    return soonestMs
+  }
+
+  /** The first number of the bundle that holds `sequence`, or `sequence` when none does. */
+  #firstOfBundleWith(run: Uint8Array, sequence: number): number {
+    const from = runKey(Table.sequence, run, 0)
+    const to = runKey(Table.sequence, run, sequence + 1)
+    for (const { key } of this.#database.range(from, to, { reverse: true })) return readNumber(key, 41)
+    return sequence
+  }
+
+  /** Puts it into the scan if it is there, has not expired, and is young enough or current. False when the scan is full. */
+  #give(arrival: number, record: DiskRecord, ageMsMax: number, scan: Scan): boolean {
+    const ageMs = this.#ageMs(arrival, record)
+    const isYoung = ageMs <= ageMsMax && ageMs < ageLimitMs(record.timeToLiveS, this.#ageMsMax)
+    if (!isYoung && !(this.#isStillCurrent(arrival, record) && ageMs < retainedLimitMs(record.timeToLiveS))) return true
+    if (!scan.hasRoomFor(record.sealedBytes)) return false
+    const bundle = this.#bundle(arrival, record)
+    if (bundle !== null) scan.add(bundle, arrival)
+    return true
+  }
+
+  #isStillCurrent(arrival: number, record: DiskRecord): boolean {
+    return record.wasCurrent && (this.#database.get(numberKey(Table.place, arrival))?.length ?? 0) > 0
+  }
+
+  #ageMs(arrival: number, record: DiskRecord): number {
+    return (this.ages.get(arrival) ?? record.ageMs) + Math.max(0, this.#time.nowMs() - record.arrivedMs)
+  }
+
+  /** Null when the disk did not keep it. */
+  #bundle(arrival: number, record: DiskRecord): Bundle | null {
+    const body = this.#database.get(numberKey(Table.body, arrival))
+    if (body === null) return null
+    const ageMs = this.ages.get(arrival) ?? record.ageMs
+    return bundleOf(body, record.hops, ageMs, this.#time.toClock(record.arrivedMs))
+  }
+
+  #record(arrival: number): DiskRecord | null {
+    return readRecord(this.#database.get(numberKey(Table.record, arrival)))
+  }
+
+  #records(first: number, last: number): Iterable<DatabaseEntry> {
+    return this.#database.range(numberKey(Table.record, first), numberKey(Table.record, last + 1))
+  }
+
+  /** A range of which no step waits in the middle for the reader. */
+  *#paged(from: Uint8Array, to: Uint8Array): Generator<DatabaseEntry> {
+    for (let next = from; ; ) {
+      const page: DatabaseEntry[] = []
+      for (const entry of this.#database.range(next, to)) {
+        page.push(entry)
+        if (page.length === PAGE_ENTRIES) break
+      }
+      yield* page
+      if (page.length < PAGE_ENTRIES) return
+      // The smallest key behind the last one.
+      next = new Uint8Array([...page[page.length - 1]!.key, 0])
+    }
+  }
+}

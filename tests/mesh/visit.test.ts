@@ -1,0 +1,68 @@
+// A stream to a node that is no neighbour: its link is made for that, and goes when it has been idle.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { VirtualMesh, type VirtualNode } from '../virtual/mesh.ts'
+
+/** Three in a line, each knowing of all. */
+async function line(mesh: VirtualMesh): Promise<[VirtualNode, VirtualNode, VirtualNode]> {
+  const [a, b, c] = [await mesh.started(1), await mesh.started(2), await mesh.started(3)]
+  await mesh.join(a, b)
+  await mesh.join(b, c)
+  await mesh.time.until('the ends know of each other', () => a.mesh.find(c.mesh.id).length === 1)
+  return [a, b, c]
+}
+
+test('a stream to a known node dials it, and the link ends for good when it was idle for half a minute', async () => {
+  const mesh = new VirtualMesh()
+  const [a, , c] = await line(mesh)
+  c.mesh.handle('echo/1', (stream) => stream.pipe(stream))
+  const stream = await mesh.time.of(a.mesh.open(c.mesh.id, 'echo/1'))
+  const visit = a.mesh.neighbours().find(({ peer }) => peer === c.mesh.id)
+  assert.deepEqual([visit?.state, visit?.source, visit?.direction], ['open', 'visit', 'out'])
+  await mesh.time.run(90_000)
+  assert.ok(a.hasNeighbour(c), 'a stream that says nothing still holds it')
+  const got: string[] = []
+  stream.setEncoding('utf8')
+  stream.on('data', (text: string) => got.push(text))
+  stream.end('hello')
+  await mesh.time.until('the echo is back', () => got.join('') === 'hello')
+  await mesh.time.until('the link has gone', () => !a.hasNeighbour(c))
+  await mesh.time.run(1)
+  assert.equal(a.of('neighbourDown')[0]?.retryInMs, null)
+  assert.match(c.of('neighbourDown')[0]!.reason, /goodbye 6/)
+  const dials = a.of('neighbourUp').length + c.of('neighbourUp').length
+  await mesh.time.run(600_000)
+  assert.equal(a.of('neighbourUp').length + c.of('neighbourUp').length, dials)
+  // And it can be made again.
+  const again = await mesh.time.of(a.mesh.open(c.mesh.id, 'echo/1'))
+  again.destroy()
+  await mesh.stop()
+})
+
+test('a stream over the link of a neighbour does not end that link', async () => {
+  const mesh = new VirtualMesh()
+  const [a, b] = await line(mesh)
+  b.mesh.handle('echo/1', (stream) => stream.pipe(stream))
+  const stream = await mesh.time.of(a.mesh.open(b.mesh.id, 'echo/1'))
+  stream.destroy()
+  await mesh.time.run(600_000)
+  assert.ok(a.hasNeighbour(b))
+  assert.deepEqual(a.of('neighbourDown'), [])
+  await mesh.stop()
+})
+
+test('a node that nobody knows of, or that does not answer, is unreachable, and the reasons are told', async () => {
+  const mesh = new VirtualMesh()
+  const [a, b, c] = await line(mesh)
+  const stranger = await mesh.started(9)
+  await assert.rejects(mesh.time.of(a.mesh.open(stranger.mesh.id, 'echo/1')), { code: 'unreachable' })
+  mesh.kill(c)
+  await assert.rejects(mesh.time.of(a.mesh.open(c.mesh.id, 'echo/1')), { code: 'unreachable', message: /10\.0\.0\.3/ })
+  const abort = new AbortController()
+  const aborted = assert.rejects(a.mesh.open(c.mesh.id, 'echo/1', { signal: abort.signal }), { code: 'aborted' })
+  abort.abort()
+  await mesh.time.of(aborted)
+  assert.equal(a.mesh.neighbours().length, 1)
+  await mesh.stop(a, b, stranger)
+})

@@ -1,0 +1,194 @@
+// The small parts that the stores are made of: slabs, rows, runs, expiries, time, listeners.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Expiries } from '../../lib/store/expiries.ts'
+import { BODY_HEAD, bundleOf, retainedMessage, youngerAge } from '../../lib/store/record.ts'
+import { Rows } from '../../lib/store/rows.ts'
+import { lastAtOrBelow, Runs } from '../../lib/store/runs.ts'
+import { SLAB_BYTES, Slabs } from '../../lib/store/slabs.ts'
+import { StoreTime } from '../../lib/store/store-time.ts'
+import { TurnListeners } from '../../lib/store/turn-listeners.ts'
+import { chance } from '../virtual/chance.ts'
+import { NodeClock, VirtualTime } from '../virtual/clock.ts'
+import { testBundle } from './bundles.ts'
+
+test('slabs are made as they are needed, used again in turn, and never more than the bound needs', () => {
+  const slabs = new Slabs(4 * SLAB_BYTES)
+  const random = chance(1)
+  const held: { slab: number; offset: number; bytes: Uint8Array }[] = []
+  let bytesHeld = 0
+  for (let i = 0; i < 4_000; i++) {
+    const bytes = random.bytes(1 + random.below(random.below(20) === 0 ? 200_000 : 9_000))
+    while (bytesHeld + bytes.length > 4 * SLAB_BYTES || !slabs.put(BODY_HEAD, bytes)) {
+      const oldest = held.shift()!
+      bytesHeld -= oldest.bytes.length
+      const kept = slabs.view(oldest.slab, oldest.offset, oldest.bytes.length + 2)
+      assert.deepEqual(kept.slice(2), oldest.bytes)
+      slabs.release(oldest.slab)
+    }
+    held.push({ ...slabs.place, bytes })
+    bytesHeld += bytes.length
+  }
+  assert.ok(slabs.slabsCount >= 4 && slabs.slabsCount <= 7, `${slabs.slabsCount} slabs`)
+  assert.equal(new Slabs(1_000_000).slabsCount, 0)
+})
+
+test('a slab comes free when all that lies in it was given up, whatever was given up first', () => {
+  const slabs = new Slabs(SLAB_BYTES)
+  const third = new Uint8Array(SLAB_BYTES / 8 - 2)
+  const places: number[] = []
+  for (let i = 0; i < 100; i++) {
+    if (!slabs.put(BODY_HEAD, third)) {
+      assert.ok(places.length >= 16)
+      for (const slab of places.splice(0).reverse()) slabs.release(slab)
+      assert.ok(slabs.put(BODY_HEAD, third))
+    }
+    places.push(slabs.place.slab)
+  }
+})
+
+test('rows keep their fields while the table grows, and leave at its oldest end', () => {
+  const rows = new Rows()
+  const run = new Runs().add('o', 1, 0, 1)
+  for (let i = 0; i < 1_000; i++) {
+    const numbers = {
+      first: i * 2,
+      count: 1 + (i % 1_024),
+      ageMs: i / 2,
+      heldSinceMs: i * 3,
+      timeToLiveS: i,
+      hops: i & 255,
+    }
+    rows.add(run, { ...testBundle({ bytes: i % 50 }), ...numbers }, i % 7, i * 9)
+  }
+  for (let arrival = 1; arrival <= 1_000; arrival++) {
+    const i = arrival - 1
+    assert.deepEqual(
+      [rows.first(arrival), rows.count(arrival), rows.ageMs(arrival), rows.heldSinceMs(arrival), rows.hops(arrival)],
+      [i * 2, 1 + (i % 1_024), i / 2, i * 3, i & 255],
+    )
+    assert.deepEqual([rows.slab(arrival), rows.offset(arrival), rows.timeToLiveS(arrival)], [i % 7, i * 9, i])
+  }
+  rows.empty(2)
+  assert.equal(rows.begin, 1)
+  assert.equal(rows.has(2), false)
+  rows.empty(1)
+  assert.equal(rows.begin, 3)
+  for (let arrival = 3; arrival <= 1_000; arrival++) rows.empty(arrival)
+  assert.deepEqual([rows.begin, rows.end], [1_001, 1_001])
+})
+
+test('runs find the bundle that begins at or below a number, in whatever order they were filled', () => {
+  const runs = new Runs()
+  const random = chance(4)
+  const model = new Map<number, number>()
+  for (let i = 1; i < 3_000; i++) {
+    const first = random.below(5_000)
+    if (random.below(3) > 0 && !model.has(first)) {
+      runs.add('origin', 7, first, i)
+      model.set(first, i)
+    } else if (model.size > 0) {
+      const known = [...model.keys()][random.below(model.size)]!
+      runs.remove(runs.find('origin', 7)!, known)
+      model.delete(known)
+    }
+    if (i % 50 > 0) continue
+    const run = runs.find('origin', 7)!
+    const firsts = [...model.keys()].sort((a, b) => a - b)
+    assert.deepEqual(run.firsts.slice(run.begin), firsts)
+    for (const sequence of [0, 17, 2_500, 4_999]) {
+      const place = lastAtOrBelow(run, sequence)
+      const expected = firsts.filter((known) => known <= sequence).at(-1)
+      assert.equal(place < run.begin ? undefined : run.firsts[place], expected)
+      if (expected !== undefined) assert.equal(run.arrivals[place], model.get(expected))
+    }
+  }
+  for (const first of model.keys()) runs.remove(runs.find('origin', 7)!, first)
+  assert.equal(runs.find('origin', 7), null)
+})
+
+test('expiries come soonest first', () => {
+  const expiries = new Expiries()
+  const random = chance(5)
+  const times = Array.from({ length: 500 }, () => random.below(300))
+  times.forEach((time, i) => {
+    expiries.add(time, i)
+  })
+  expiries.filter((arrival) => arrival % 5 > 0)
+  const expected = times.filter((_, i) => i % 5 > 0).sort((a, b) => a - b)
+  const taken: number[] = []
+  while (expiries.size > 0) {
+    taken.push(expiries.soonestMs)
+    assert.equal(times[expiries.take()], taken.at(-1))
+  }
+  assert.deepEqual(taken, expected)
+  assert.equal(expiries.soonestMs, Number.POSITIVE_INFINITY)
+})
+
+test('the store’s time follows the monotonic clock within a run and the wall clock between two', async () => {
+  const time = new VirtualTime()
+  const clock = new NodeClock(time)
+  const first = new StoreTime(clock, null)
+  assert.equal(first.nowMs(), clock.unixMs())
+  await time.run(1_000)
+  clock.unixAheadMs = 9_999_999
+  assert.equal(first.nowMs(), time.unixMs)
+  assert.equal(first.toClock(first.of(1_234)), 1_234)
+  const unixMs = time.unixMs
+  const later = new StoreTime(clock, { timeMs: 500, unixMs })
+  assert.equal(later.nowMs(), 500 + 9_999_999)
+  assert.ok(later.toClock(0) < 0)
+  clock.unixAheadMs = -5
+  assert.equal(new StoreTime(clock, { timeMs: 500, unixMs }).nowMs(), 500)
+})
+
+test('listeners are called once a turn, and not after they ended', async () => {
+  const time = new VirtualTime()
+  const listeners = new TurnListeners(new NodeClock(time))
+  const calls: string[] = []
+  const hear = (): void => {
+    calls.push('same')
+  }
+  const ends = [listeners.add(hear), listeners.add(hear), listeners.add(() => calls.push('last'))]
+  listeners.notify()
+  listeners.notify()
+  await time.settle()
+  assert.deepEqual(calls, ['same', 'same', 'last'])
+  ends[0]!()
+  listeners.notify()
+  ends[2]!()
+  await time.settle()
+  assert.deepEqual(calls.slice(3), ['same'])
+  listeners.clear()
+  listeners.notify()
+  await time.settle()
+  assert.equal(calls.length, 4)
+})
+
+test('a retained bundle has one message and a time-to-live, and removes when that is empty', () => {
+  assert.deepEqual(retainedMessage(testBundle({ retained: true, topic: 'a/b' })), { topic: 'a/b', isRemoval: false })
+  assert.deepEqual(retainedMessage(testBundle({ retained: true, bytes: 0 })), { topic: 'chat', isRemoval: true })
+  assert.equal(retainedMessage(testBundle()), null)
+  assert.equal(retainedMessage(testBundle({ retained: true, count: 2 })), null)
+  assert.equal(retainedMessage({ ...testBundle({ retained: true }), timeToLiveS: 0 }), null)
+  assert.equal(retainedMessage({ ...testBundle({ retained: true }), sealed: new Uint8Array(90) }), null)
+})
+
+test('bytes that are no bundle are none', () => {
+  const { sealed } = testBundle({ count: 3 })
+  assert.equal(bundleOf(new Uint8Array([...BODY_HEAD, ...sealed]), 4, 5, 6)!.hops, 4)
+  assert.equal(bundleOf(new Uint8Array(0), 1, 1, 1), null)
+  assert.equal(bundleOf(new Uint8Array([...BODY_HEAD, ...sealed.subarray(0, 90)]), 1, 1, 1), null)
+  const other = new Uint8Array([...BODY_HEAD, ...sealed])
+  other[2 + 64 + 1] = 9
+  assert.equal(bundleOf(other, 1, 1, 1), null)
+})
+
+test('a lower age counts from a second on, and never below the time that it was here', () => {
+  assert.equal(youngerAge(10_000, 9_500, 0), null)
+  assert.equal(youngerAge(10_000, 9_000, 0), 9_000)
+  assert.equal(youngerAge(10_000, 5_000, 2_000.5), 2_999)
+  assert.equal(youngerAge(10_000, 0, 60_000), 0)
+  assert.equal(youngerAge(500, 0, 0), null)
+})
