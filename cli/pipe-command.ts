@@ -39,6 +39,8 @@ export async function pipe({ peer, protocol, openMs }: PipeCommand, door: Stream
     if (interruption.exitCode !== null) return interruption.exitCode
     throw error
   } finally {
+    // Nothing waits for a reader of standard output that does not read.
+    if (interruption.exitCode !== null) host.exit(interruption.exitCode)
     interruption.release()
   }
 }

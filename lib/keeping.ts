@@ -11,8 +11,9 @@ import type { ResolvedOptions } from './options.ts'
 import { MemoryStore } from './store/memory-store.ts'
 import { openDurableStore } from './store/open-durable.ts'
 
-/** A changed address book is written at most so often. */
+/** A changed address book is written at most so often, and at once when it was not for so long. */
 const BOOK_SAVE_MS = 10_000
+const BOOK_LOOK_MS = 1_000
 const BOOK_FILE_MODE = 0o600
 
 /** On disk with a data folder, in memory without one or when nothing is to be kept. Rejects with MeshError `data-folder`. */
@@ -39,6 +40,7 @@ export class BookKeeper {
   #timer: Timer | null = null
   #saving: Promise<void> = Promise.resolve()
   #isFailing = false
+  #savedMs = Number.NEGATIVE_INFINITY
 
   constructor(
     world: Pick<World, 'clock' | 'files'>,
@@ -73,8 +75,12 @@ export class BookKeeper {
   }
 
   #schedule(): void {
-    this.#timer = this.#world.clock.timer(BOOK_SAVE_MS, () => {
-      this.#saving = this.#save()
+    const { clock } = this.#world
+    this.#timer = clock.timer(BOOK_LOOK_MS, () => {
+      if (this.#book.isDirty && clock.nowMs() - this.#savedMs >= BOOK_SAVE_MS) {
+        this.#savedMs = clock.nowMs()
+        this.#saving = this.#save()
+      }
       this.#schedule()
     })
   }

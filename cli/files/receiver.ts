@@ -2,6 +2,7 @@
 // becomes of the bytes on disk is in receiving-folder.ts. docs/files.md.
 
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import { MeshError, reasonOf } from '../../lib/errors.ts'
 import type { DoorStream } from '../streams/door.ts'
 import { ByteReader } from './byte-reader.ts'
@@ -137,7 +138,7 @@ export class FileReceiver {
       forget = false
       const name = await folder.place(id, partial, offer.name)
       part(stream, reader, doneLine(name))
-      this.#options.received({ peer: stream.peer, name, path: `${folder.path}/${name}`, bytes: offer.size, sha256 })
+      this.#options.received({ peer: stream.peer, name, path: join(folder.path, name), bytes: offer.size, sha256 })
     } finally {
       await partial.close(forget)
     }

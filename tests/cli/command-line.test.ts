@@ -68,7 +68,7 @@ test('help of a command shows its words, its meaning, its own flags and an examp
   for (const part of ['meshd sub PATTERN', 'Print what arrives', '--exec-parallel', '--since', 'meshd sub logs']) {
     assert.ok(line.text.includes(part), part)
   }
-  assert.ok(!line.text.includes('--listen'))
+  assert.ok(!line.text.includes('--quiet'))
   const all = await parseLine(['--help'], '1.2.3')
   assert.ok(all.kind === 'show' && all.text.includes('TOPIC [DATA]: Publish'))
 })

@@ -104,7 +104,7 @@ test('a signal resets the stream; a second one does not wait', async () => {
   ends.signals.emit('SIGINT')
   ends.signals.emit('SIGTERM')
   assert.equal(await ended, 130)
-  assert.deepEqual(ends.exits, [143])
+  assert.deepEqual(ends.exits, [143, 130])
   await assert.rejects(readAll(ends.far), { code: 'stream-reset', streamCode: 0 })
 })
 
@@ -163,4 +163,5 @@ test('a reader that stops holds the other end back', async () => {
   assert.ok(sent < 50, `${sent} pieces were taken`)
   ends.signals.emit('SIGINT')
   assert.equal(await ended, 130)
+  assert.deepEqual(ends.exits, [130], 'it does not wait for that reader')
 })

@@ -63,6 +63,9 @@ test('without anything said, the defaults hold', () => {
     storeBytesMax: null,
     storeAgeMsMax: null,
     degree: null,
+    acceptFiles: null,
+    acceptFilesBytesMax: 1_073_741_824,
+    http: null,
     json: false,
     logLevel: 'info',
   })
@@ -94,11 +97,24 @@ test('every setting can come from the command line, the environment and a config
     ['store-size', 'storeBytesMax', ['1K', '64M', '1G'], [1_024, 67_108_864, 1_073_741_824]],
     ['store-age', 'storeAgeMsMax', ['1s', '2m', '30d'], [1_000, 120_000, 2_592_000_000]],
     ['degree', 'degree', ['0', '3', 64], [0, 3, 64]],
+    ['accept-files', 'acceptFiles', ['/f', '/e', '/c'], ['/f', '/e', '/c']],
+    ['accept-files-max', 'acceptFilesBytesMax', ['1K', '2T', '0'], [1_024, 2 ** 41, 0]],
+    [
+      'http',
+      'http',
+      ['same', '9100', '[::]:80'],
+      [{ kind: 'same' }, { kind: 'own', host: '127.0.0.1', port: 9100 }, { kind: 'own', host: '::', port: 80 }],
+    ],
     ['json', 'json', [true, '0', true], [true, false, true]],
     ['log-level', 'logLevel', ['error', 'warn', 'debug'], ['error', 'warn', 'debug']],
     ['quiet', 'logLevel', [true, '0', true], ['error', 'info', 'error']],
   ]
-  assert.deepEqual(values.map(([name]) => name).sort(), FLAGS.map(({ name }) => name).sort())
+  assert.deepEqual(
+    values.map(([name]) => name).sort(),
+    FLAGS.filter(({ lineOnly }) => !lineOnly)
+      .map(({ name }) => name)
+      .sort(),
+  )
   for (const [
     name,
     field,
@@ -115,6 +131,11 @@ test('every setting can come from the command line, the environment and a config
       assert.deepEqual(settingsOf({ config }, machine())[field], fromConfig, configNameOf(flag))
     })
   }
+})
+
+test('what is to be done this time stands in no config file and in no environment', () => {
+  withConfig({ exec: 'rm' }, (config) => refuses(() => settingsOf({ config }, machine()), /unknown name "exec" in /))
+  assert.deepEqual(withEnvironment({ MESHD_EXEC: 'rm', MESHD_COUNT: 'many' }), settingsOf({}, machine()))
 })
 
 test('an empty environment variable counts as not set', () => {
@@ -198,6 +219,9 @@ const WRONG: readonly [given: Record<string, unknown>, environment: Record<strin
   [{ 'store-size': '2T' }, {}, /^--store-size is "2T"; /],
   [{ 'store-age': '31d' }, {}, /^--store-age is "31d"; it must be a duration such as 10m or 24h, at most 30d/],
   [{ degree: '65' }, {}, /^--degree is "65"; it must be a whole number from 0 to 64/],
+  [{ 'accept-files': '' }, {}, /^--accept-files is empty; it must name a path/],
+  [{ 'accept-files-max': '1GB' }, {}, /^--accept-files-max is "1GB"; it must be a size such as 64M or 1G/],
+  [{}, { MESHD_HTTP: 'everywhere' }, /^MESHD_HTTP is "everywhere"; it must be PORT, HOST:PORT, .* or same/],
   [{ degree: '-1' }, {}, /^--degree is "-1"; /],
   [{ 'store-size': '0', since: '1h' }, {}, /^--since needs what --store-size 0 does not keep; leave one of them out/],
   [

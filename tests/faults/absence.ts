@@ -49,6 +49,7 @@ export function runOff(missed: number): Promise<AbsenceResult> {
     const caughtUpMs = await until(async () => (await away.report()).delivered === missed + 100, 60_000, startedMs)
     const [own, others] = await Promise.all([away.report(), other.report()])
     await streaming
+    await until(async () => (await other.report()).delivered === missed + 100, 10_000)
     const end = await other.report()
     return {
       lost: missed + 100 - own.delivered,
@@ -76,6 +77,7 @@ export function runStopped(seconds: number, perSecond: number): Promise<AbsenceR
     const startedMs = performance.now()
     await Promise.all([working, streaming])
     const caughtUpMs = await until(async () => (await away.report()).delivered === count, 60_000, startedMs)
+    await until(async () => (await other.report()).delivered === count, 10_000)
     const [own, end] = await Promise.all([away.report(), other.report()])
     return {
       lost: count - own.delivered,
