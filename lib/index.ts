@@ -13,6 +13,8 @@ export type { StreamHandler } from './streams/registry.ts'
 export { StreamResetCode, StreamResetError } from './streams/reset-codes.ts'
 export type {
   AddressSource,
+  Check,
+  CheckVerdict,
   MeshEvents,
   MeshStats,
   Message,
@@ -25,4 +27,5 @@ export type {
   Receipt,
   SubscribeOptions,
   Subscription,
+  ValidateOptions,
 } from './types.ts'

@@ -97,7 +97,10 @@ export const DIRECT_REQUESTS_BYTES_MAX: number = 64 * 1_048_576
 export const DIRECT_ERROR_TEXT_BYTES_MAX = 1_024
 
 // Connections that have not proven themselves
+/** Handshakes at a time; those beyond wait for their turn. */
 export const HALF_OPEN_MAX = 64
+/** Connections that are not open yet, those that have said nothing included: a crowd that comes in one instant gets in. */
+export const NEWCOMERS_MAX = 256
 export const HALF_OPEN_PER_ADDRESS_MAX = 8
 export const HANDSHAKE_TIMEOUT_MS = 5_000
 
@@ -187,3 +190,9 @@ export const LIVE_ORDER_WAIT_MS = 500
 /** Half a second of what one core verifies, for all origins together. */
 export const LIVE_ORDER_BUNDLES_MAX = 1_024
 export const LIVE_ORDER_BYTES_MAX: number = 8 * 1_048_576
+
+// Checks of what comes in. Not on the wire.
+/** Bundles that wait for the verdict of a check: at 50 ms each, 1,280 a second. */
+export const CHECKED_BUNDLES_WAITING_MAX = 64
+/** Room for a payload of the largest kind many times over. */
+export const CHECKED_BYTES_WAITING_MAX: number = 16 * 1_048_576

@@ -8,6 +8,7 @@ import type { MessageHandler, RequestHandler } from './direct/handlers.ts'
 import { MdnsDiscovery } from './discovery/mdns.ts'
 import { MeshError, reasonOf } from './errors.ts'
 import type { BundleStore } from './flood/bundle-store.ts'
+import { Checks } from './flood/checks.ts'
 import { Subscriptions } from './flood/subscriptions.ts'
 import type { TopicCount } from './flood/topic-counts.ts'
 import { type Codec, TypedTopic } from './flood/typed-topic.ts'
@@ -28,6 +29,7 @@ import { neighboursOf, statsOf, wholeMs } from './snapshots.ts'
 import type { MeshStream } from './streams/duplex.ts'
 import type { StreamHandler } from './streams/registry.ts'
 import type {
+  Check,
   MeshEvents,
   MeshStats,
   Message,
@@ -38,6 +40,7 @@ import type {
   Receipt,
   SubscribeOptions,
   Subscription,
+  ValidateOptions,
 } from './types.ts'
 import { Wiring } from './wiring.ts'
 
@@ -66,6 +69,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   readonly #sniffer = new Sniffer()
   readonly #subscriptions: Subscriptions
   readonly #registrations = new Registrations()
+  readonly #checks = new Checks((code, text) => this.#warn(code, text))
   #phase: Phase = 'new'
   #starting: Promise<void> | null = null
   #stopping: Promise<void> | null = null
@@ -149,6 +153,15 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   publish(topic: string, data: string | Uint8Array, options?: PublishOptions): Promise<Receipt> {
     if (this.#running === null) return Promise.reject(this.#notRunning())
     return this.#running.wiring.flood.publisher.publish(topic, data, options)
+  }
+
+  /**
+   * Has `check` judge every message from other nodes on topics that match `pattern`, before it is delivered here and passed
+   * on. The messages of a bundle stand or fall together. Returns what takes the check back. Throws MeshError `bad-topic` (also
+   * for `$mesh/…`), `bad-argument`, `too-large`.
+   */
+  validate(pattern: string, check: Check, options?: ValidateOptions): () => void {
+    return this.#checks.register(pattern, check, options)
   }
 
   /** A topic whose payloads are values: see `json` for a codec. */
@@ -321,6 +334,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       identities,
       sniffer: this.#sniffer,
       subscriptions: this.#subscriptions,
+      checks: this.#checks,
       registrations: this.#registrations,
       store,
       epoch: await kept.nextEpoch(0),

@@ -8,7 +8,7 @@ import type { Wiring } from './wiring.ts'
 /** Counters and gauges as they stand now. */
 export function statsOf(wiring: Wiring, subscriptions: Subscriptions): MeshStats {
   const { table, flood, store, acquaintance, counters, refused, closed, queuedBytes } = wiring
-  const { router, publisher, repair, seen } = flood
+  const { router, publisher, repair, seen, validation } = flood
   // Subscriptions that read the store are no business of the router's.
   const read = subscriptions.delivered
   return {
@@ -24,6 +24,7 @@ export function statsOf(wiring: Wiring, subscriptions: Subscriptions): MeshStats
       duplicate: router.duplicates,
       ignored: { ...router.ignored },
       rejected: { ...router.rejected },
+      checked: { ...validation.verdicts },
     },
     links: { ...counters, ...flood.counters, queuedBytes },
     refused: { ...refused },

@@ -74,6 +74,19 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal
 }
 
+/** `accept`: deliver it and pass it on. `ignore`: neither. `reject`: neither, and it costs the neighbour that sent it a little. */
+export type CheckVerdict = 'accept' | 'ignore' | 'reject'
+
+/** Judges one message that came in. What is thrown, and anything that is no verdict, is an `ignore` and a warning. */
+export type Check = (message: Message) => CheckVerdict | PromiseLike<CheckVerdict>
+
+export interface ValidateOptions {
+  /** How long a verdict that is promised is waited for, 1 to 60,000; default 5,000. Later it is an `ignore`. */
+  readonly timeoutMs?: number
+  /** 0 to 1, default 0.5: a warning `bad-share` comes when more than this share of the last 1,000 messages was not accepted. */
+  readonly badShare?: number
+}
+
 /** What became of a publication at one neighbour. `dropped`: its queue was full, or the link closed before it left. */
 export type Outcome = 'queued' | 'dropped'
 
@@ -173,6 +186,8 @@ export interface MeshStats {
     readonly duplicate: number
     readonly ignored: Readonly<Record<string, number>>
     readonly rejected: Readonly<Record<string, number>>
+    /** What this program's checks said, of bundles with a message to check. Only those accepted count above, as `accepted`. `overdue`: no verdict in time, or no room to wait for it. */
+    readonly checked: Readonly<Record<CheckVerdict | 'overdue', number>>
   }
   readonly links: {
     readonly bytesIn: number

@@ -7,6 +7,7 @@ import { primitives } from './crypto/choose.ts'
 import { type ErrorCode, MeshError } from './errors.ts'
 import { bytesKey } from './flood/bundle.ts'
 import type { BundleStore, StoredBundle } from './flood/bundle-store.ts'
+import type { Checks } from './flood/checks.ts'
 import { Flood } from './flood/flood.ts'
 import { messagesOf } from './flood/readers/read-bundle.ts'
 import type { Subscriptions } from './flood/subscriptions.ts'
@@ -51,6 +52,7 @@ export interface WiringOptions {
   readonly identities: Identities
   readonly sniffer: Sniffer
   readonly subscriptions: Subscriptions
+  readonly checks: Checks
   readonly registrations: Registrations
   readonly store: BundleStore
   readonly epoch: number
@@ -164,6 +166,10 @@ export class Wiring {
       random,
       primitives,
       rejected: (identity, reason) => this.#withTable((nowMs) => this.table.reject(identity, reason, nowMs)),
+      disapproved: (identity, isItsOwn) => {
+        const blame = isItsOwn ? 'published' : 'passed-on'
+        this.#withTable((nowMs) => this.table.reject(identity, 'rejected by a check of this program', nowMs, blame))
+      },
       heard: (...what) => this.oneToOne.direct.heard(...what),
       retainedCame: (...what) => this.acquaintance.retainedCame(...what),
     })

@@ -4,6 +4,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { ERROR_FAULTS } from '../../lib/errors.ts'
 import type { IgnoreReason, RejectReason } from '../../lib/flood/router.ts'
+import type { BundleVerdict } from '../../lib/flood/validation.ts'
 import type { MeshStats } from '../../lib/types.ts'
 
 /** What a bundle is ignored or rejected for. */
@@ -18,17 +19,20 @@ const VERDICT_REASONS: Readonly<Record<IgnoreReason | RejectReason, true>> = {
   'bad-origin': true,
   'bad-signature': true,
 }
+/** What the checks of a program say of a bundle. */
+const VERDICTS: Readonly<Record<BundleVerdict, true>> = { accept: true, ignore: true, reject: true, overdue: true }
 /** An output is used again for so long: on the port of the mesh anybody may ask. */
 const FRESH_MS = 1_000
 
 type Values = Readonly<Record<string, number>>
+type Label = 'reason' | 'code' | 'verdict'
 
 interface Row {
   readonly name: string
   readonly help: string
   readonly kind: 'counter' | 'gauge'
   /** With a label, a value for each of its values. */
-  readonly label?: 'reason' | 'code'
+  readonly label?: Label
   read(stats: MeshStats): number | Values
 }
 
@@ -50,6 +54,7 @@ export const ROWS: readonly Row[] = [
   counter('meshd_duplicate_bundles_total', 'Bundles received again.', (s) => s.bundles.duplicate),
   counter('meshd_ignored_bundles_total', 'Bundles ignored, by reason.', (s) => s.bundles.ignored, 'reason'),
   counter('meshd_rejected_bundles_total', 'Bundles provably wrong, by reason.', (s) => s.bundles.rejected, 'reason'),
+  counter('meshd_checked_bundles_total', 'Bundles judged by checks, by verdict.', (s) => s.bundles.checked, 'verdict'),
   counter('meshd_link_received_bytes_total', 'Bytes that came over links.', (s) => s.links.bytesIn),
   counter('meshd_link_sent_bytes_total', 'Bytes that went over links.', (s) => s.links.bytesOut),
   counter('meshd_link_received_frames_total', 'Frames that came over links.', (s) => s.links.framesIn),
@@ -131,11 +136,13 @@ export class Metrics {
   }
 }
 
+const CLOSED_SETS: readonly object[] = [ERROR_FAULTS, VERDICT_REASONS, VERDICTS]
+
 /** What is in none of the sets is counted together. */
 function closedSet(values: Values): Map<string, number> {
   const counts = new Map<string, number>()
   for (const [value, count] of Object.entries(values)) {
-    const isKnown = Object.hasOwn(ERROR_FAULTS, value) || Object.hasOwn(VERDICT_REASONS, value)
+    const isKnown = CLOSED_SETS.some((set) => Object.hasOwn(set, value))
     const key = isKnown ? value : 'other'
     counts.set(key, (counts.get(key) ?? 0) + count)
   }
@@ -146,6 +153,6 @@ function gauge(name: string, help: string, read: Row['read']): Row {
   return { name, help, kind: 'gauge', read }
 }
 
-function counter(name: string, help: string, read: Row['read'], label?: 'reason' | 'code'): Row {
+function counter(name: string, help: string, read: Row['read'], label?: Label): Row {
   return { name, help, kind: 'counter', read, ...(label === undefined ? {} : { label }) }
 }

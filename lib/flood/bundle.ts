@@ -8,7 +8,7 @@
 // Signature and signed part are never encoded again: every relay passes on the very bytes that came. Only hops and age,
 // which stand before them and are not signed, are written anew for each link.
 
-import { concatBytes, utf8 } from '../bytes.ts'
+import { concatBytes, copyBytes, utf8 } from '../bytes.ts'
 import type { Primitives, Signer } from '../crypto/primitives.ts'
 import { MeshError } from '../errors.ts'
 import { CborReader } from '../framing/cbor-reader.ts'
@@ -171,6 +171,21 @@ export function bundleKey(originKey: string, epoch: number, first: number): stri
 /** A bundle's age as it must be told when it leaves now: what it came with, and our own share. Whole milliseconds. */
 export function ageAt(bundle: Bundle, nowMs: number): number {
   return Math.min(INTEGER_MAX, bundle.ageMs + Math.max(0, Math.floor(nowMs - bundle.heldSinceMs)))
+}
+
+/** A small bundle cut from a large record would keep the whole record in memory for as long as it is queued: copies it. */
+export function unpinned(bundle: Bundle): Bundle {
+  if (isWorthItsBuffer(bundle)) return bundle
+  return { ...bundle, sealed: copyBytes(bundle.sealed), origin: copyBytes(bundle.origin) }
+}
+
+/** How much memory `unpinned(bundle).sealed` keeps. */
+export function unpinnedBytes(bundle: Bundle): number {
+  return isWorthItsBuffer(bundle) ? bundle.sealed.buffer.byteLength : bundle.sealed.length
+}
+
+function isWorthItsBuffer({ sealed }: Bundle): boolean {
+  return sealed.length * 4 >= sealed.buffer.byteLength
 }
 
 /** Makes and checks bundle signatures for one network. */

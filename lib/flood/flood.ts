@@ -14,6 +14,7 @@ import type { ResolvedOptions } from '../options.ts'
 import { type Bundle, type BundleMessages, bytesKey } from './bundle.ts'
 import { type BundleCarrier, BundleQueue, type BundleQueueCounters } from './bundle-queue.ts'
 import type { BundleStore } from './bundle-store.ts'
+import type { Checks } from './checks.ts'
 import { OwnEpoch } from './own-epoch.ts'
 import { OwnRetained } from './own-retained.ts'
 import { Publisher } from './publisher.ts'
@@ -21,6 +22,7 @@ import { Repair } from './repair.ts'
 import { Router } from './router.ts'
 import { Seen } from './seen.ts'
 import type { Subscriptions } from './subscriptions.ts'
+import { Validation } from './validation.ts'
 
 export interface FloodOptions {
   readonly options: ResolvedOptions
@@ -31,6 +33,7 @@ export interface FloodOptions {
   readonly network: Network
   readonly identities: Identities
   readonly subscriptions: Subscriptions
+  readonly checks: Checks
   readonly store: BundleStore
   /** Durable before this run, where there is a data folder. */
   readonly epoch: number
@@ -38,6 +41,8 @@ export interface FloodOptions {
   nextEpoch(after: number): Promise<number>
   /** A neighbour sent what no honest node sends. */
   rejected(identity: Identity, reason: string): void
+  /** A check of this program rejected what a neighbour published itself, or passed on: no proof of anything. */
+  disapproved(identity: Identity, isItsOwn: boolean): void
   /** A new bundle of this origin came over that neighbour's link by itself. */
   heard(originKey: string, linkKey: string, nowMs: number): void
   /** A new retained bundle of another node came; `toldBy` is the key of the neighbour that brought it. */
@@ -53,6 +58,7 @@ interface Neighbour {
 export class Flood {
   readonly seen: Seen
   readonly router: Router
+  readonly validation: Validation
   readonly publisher: Publisher
   readonly retained: OwnRetained
   readonly repair: Repair
@@ -62,6 +68,7 @@ export class Flood {
   readonly #ownEpoch: OwnEpoch
   readonly #alarm: Alarm
   readonly #orderAlarm: Alarm
+  readonly #checkAlarm: Alarm
   readonly #ends: (() => void)[] = []
   /** By identity key; the same neighbour over whichever connection. */
   readonly #neighbours = new Map<string, Neighbour>()
@@ -86,6 +93,19 @@ export class Flood {
       confirmed: () => this.publisher.confirmationsChanged(),
     })
     this.#alarm = new Alarm(clock, () => this.#withRepair((nowMs) => this.repair.tick(nowMs)))
+    this.validation = new Validation({
+      checks: given.checks,
+      nowMs: () => clock.nowMs(),
+      decided: (arrival, verdict) => {
+        this.router.decided(arrival, verdict)
+        this.#orderChanged()
+      },
+      rejected: ({ link, bundle }) => this.#disapproved(link.key, bundle.originKey),
+    })
+    this.#checkAlarm = new Alarm(clock, () => {
+      this.validation.tick(clock.nowMs())
+      this.#checkAlarm.set(this.validation.deadlineMs)
+    })
     this.router = new Router({
       primitives,
       networkId: network.id,
@@ -96,6 +116,7 @@ export class Flood {
       seen: this.seen,
       store,
       repair: this.repair,
+      validation: this.validation,
       ageMsMax,
       actions: {
         rejected: (from, reason) => this.#rejected(from.key, reason),
@@ -192,8 +213,10 @@ export class Flood {
     if (bundleBytes === 0) this.publisher.linkIdle()
   }
 
-  /** Nothing is published any more; what was goes out. No message waits for an earlier one any more. */
+  /** Nothing is published any more; what was goes out. No message waits for an earlier one any more, or for a check. */
   close(): void {
+    this.validation.close()
+    this.#checkAlarm.cancel()
     this.router.order.close()
     this.#orderAlarm.cancel()
     this.retained.stop()
@@ -207,8 +230,13 @@ export class Flood {
   }
 
   #bundleCame(bundles: BundleQueue, body: Uint8Array): void {
-    const { order } = this.router
     this.router.received(bundles, body)
+    this.#orderChanged()
+    if (this.validation.waitingCount > 0) this.#checkAlarm.set(this.validation.deadlineMs)
+  }
+
+  #orderChanged(): void {
+    const { order } = this.router
     // A deadline that is gone costs less as a ring for nothing than as a timer taken back with every gap that closes.
     if (order.heldCount > 0) this.#orderAlarm.set(order.deadlineMs)
   }
@@ -234,5 +262,11 @@ export class Flood {
   #rejected(key: string, reason: string): void {
     const neighbour = this.#neighbours.get(key)
     if (neighbour !== undefined) this.#given.rejected(neighbour.identity, reason)
+  }
+
+  #disapproved(key: string, originKey: string): void {
+    const neighbour = this.#neighbours.get(key)
+    if (neighbour === undefined) return
+    this.#given.disapproved(neighbour.identity, bytesKey(neighbour.identity.publicKey) === originKey)
   }
 }

@@ -84,6 +84,15 @@ export class LiveOrder {
     return this.#isClosed || this.#admitsOther(line, originKey, epoch, first, last)
   }
 
+  /**
+   * A bundle that begins with this number has come and may be delivered later: those behind it wait for it, even where it is
+   * the first that is known of its epoch.
+   */
+  expect(originKey: string, epoch: number, first: number): void {
+    if (this.#isClosed || this.#find(originKey, epoch) !== null) return
+    this.#admitsOther(this.#lines.get(originKey), originKey, epoch, first, first - 1)
+  }
+
   /** Delivers what a bundle of that epoch, which was admitted and delivered, was the last to be waited for. */
   follow(originKey: string, epoch: number): void {
     const line = this.#find(originKey, epoch)

@@ -1,9 +1,8 @@
 // The flood core: judges every bundle that a neighbour sends, keeps it, delivers it here and passes it on to the others. It
 // decides in this order, and the order matters: known? genuine? only then is it marked as seen, since a mark before the
-// signature check would let a forged copy censor the real one. Knows links only as places to put bundles. docs/protocol.md,
-// "Flood".
+// signature check would let a forged copy censor the real one. What this program's own checks do not accept ends there.
+// Knows links only as places to put bundles. docs/protocol.md, "Flood".
 
-import { copyBytes } from '../bytes.ts'
 import type { Primitives } from '../crypto/primitives.ts'
 import { MeshError } from '../errors.ts'
 import type { Identities, Identity } from '../identity/identities.ts'
@@ -17,6 +16,7 @@ import {
   BundleSigning,
   readBundleHead,
   readBundleMessages,
+  unpinned,
 } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
 import { LiveOrder } from './live-order.ts'
@@ -26,6 +26,7 @@ import type { Offer, PublisherLinks } from './publisher.ts'
 import type { Seen } from './seen.ts'
 import type { Subscriber, Subscriptions } from './subscriptions.ts'
 import { TopicCounts } from './topic-counts.ts'
+import type { Arrival, BundleVerdict, Validation } from './validation.ts'
 
 /** A link with more bundles than this in its queue is behind; publishers wait when every link is. */
 export const CONGESTED_BYTES = 262_144
@@ -85,6 +86,8 @@ export interface RouterOptions {
   readonly seen: Seen
   readonly store: BundleStore
   readonly repair: RepairView
+  /** Gives its later verdicts to `decided`. */
+  readonly validation: Validation
   /** What is older than this is not taken, but for retained bundles. */
   readonly ageMsMax: number
 }
@@ -122,7 +125,8 @@ export class Router implements PublisherLinks {
     this.signing = new BundleSigning(options.networkId, options.primitives)
     this.seen = options.seen
     this.order = new LiveOrder({
-      isTaken: (...numbers) => this.seen.look(...numbers) === 'duplicate',
+      // What waits for a check's verdict is marked as seen, but has not had its turn.
+      isTaken: (...numbers) => this.seen.look(...numbers) === 'duplicate' && !options.validation.holds(...numbers),
       deliver: ({ bundle, messages, from, sinceMs }) => {
         const before = this.deliveredMessages
         // Its bytes may be anyone's by now: nobody is given a view of them.
@@ -169,6 +173,17 @@ export class Router implements PublisherLinks {
     this.#judgeNew(link, head.bundle, messages, isAsked, nowMs)
   }
 
+  /** The checks have come to a verdict on a bundle that waited for it. */
+  decided({ link, bundle, messages, identity, isAsked }: Arrival, verdict: BundleVerdict): void {
+    const nowMs = this.#options.nowMs()
+    if (verdict !== 'accept') return this.#passOver(bundle)
+    if (bundle.timeToLiveS > 0 && ageAt(bundle, nowMs) > bundle.timeToLiveS * 1000) {
+      this.#ignore('expired')
+      return this.#passOver(bundle)
+    }
+    this.#take(link, bundle, messages, identity, isAsked, nowMs)
+  }
+
   /** A bundle of our own was sealed: its numbers are taken, and it is kept, before any copy of it can come back. */
   takeOwn(bundle: Bundle): void {
     const { originKey, epoch, first, count } = bundle
@@ -200,7 +215,7 @@ export class Router implements PublisherLinks {
 
   #judgeNew(link: FloodLink, bundle: Bundle, messages: BundleMessages, isAsked: boolean, nowMs: number): void {
     const { originKey, epoch, first, count } = bundle
-    const { identities, ownOriginKey, actions, store } = this.#options
+    const { identities, ownOriginKey, actions, validation } = this.#options
     const identity = identities.admit(bundle.origin)
     if (identity === null) return this.#reject(link, 'bad-origin')
     if (!this.signing.verify(bundle)) return this.#reject(link, 'bad-signature')
@@ -220,13 +235,32 @@ export class Router implements PublisherLinks {
         this.duplicates++
         return
     }
-    this.accepted++
     if (!isAsked) actions.heard(originKey, link.key, nowMs)
+    if (validation.checks.isActive && !own) {
+      const verdict = validation.judge({ link, bundle, messages, identity, isAsked }, nowMs)
+      if (verdict === null) return this.order.expect(originKey, epoch, first)
+      if (verdict !== 'accept') return this.#passOver(bundle)
+    }
+    this.#take(link, bundle, messages, identity, isAsked, nowMs)
+  }
+
+  /** A bundle is new, genuine and wanted: keeps it, passes it on, delivers it. */
+  #take(
+    link: FloodLink,
+    bundle: Bundle,
+    messages: BundleMessages,
+    identity: Identity,
+    isAsked: boolean,
+    nowMs: number,
+  ): void {
+    const { originKey, epoch, first, count } = bundle
+    const { ownOriginKey, actions, store } = this.#options
+    this.accepted++
     if (!isAsked && bundle.ageMs > SLOW_MS) this.#rememberSlow(bundle)
     store.put(bundle, messages.topics)
     const isShared = isAsked ? this.#forwardRepaired(link, bundle) : this.#forward(link, unpinned(bundle))
     if (bundle.flags & BundleFlag.retained) actions.retainedCame(identity, bundle, messages, link.key)
-    if (own) return
+    if (originKey === ownOriginKey) return
     this.#countTopics(messages, nowMs)
     if (this.order.admits(originKey, epoch, first, first + count - 1)) {
       this.#deliver(bundle, messages, identity.id, isShared, nowMs)
@@ -234,6 +268,12 @@ export class Router implements PublisherLinks {
     } else if (this.#isWanted(bundle, messages, nowMs)) {
       this.order.hold({ bundle: unpinned(bundle), messages, from: identity.id, sinceMs: nowMs })
     }
+  }
+
+  /** A bundle is seen and not wanted: those of its origin that wait for it need not. */
+  #passOver({ originKey, epoch, first, count }: Bundle): void {
+    if (this.order.heldCount === 0) return
+    if (this.order.admits(originKey, epoch, first, first + count - 1)) this.order.follow(originKey, epoch)
   }
 
   /**
@@ -354,10 +394,4 @@ export class Router implements PublisherLinks {
     this.rejected[reason]++
     this.#options.actions.rejected(link, reason)
   }
-}
-
-/** A small bundle cut from a large record would keep the whole record in memory for as long as it is queued: copies it. */
-function unpinned(bundle: Bundle): Bundle {
-  if (bundle.sealed.length * 4 >= bundle.sealed.buffer.byteLength) return bundle
-  return { ...bundle, sealed: copyBytes(bundle.sealed), origin: copyBytes(bundle.origin) }
 }

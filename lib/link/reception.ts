@@ -7,7 +7,7 @@ import type { Identity } from '../identity/identities.ts'
 import { bytesOfIp6, scopeOf } from '../identity/ip.ts'
 import { Alarm } from '../io/alarm.ts'
 import type { Endpoint, Socket } from '../io/world.ts'
-import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX } from '../limits.ts'
+import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, NEWCOMERS_MAX } from '../limits.ts'
 import { type Admission, type Opened, Opening, type OpeningContext } from './opening.ts'
 import { PREAMBLE, type Sniffer } from './preamble.ts'
 
@@ -26,6 +26,10 @@ export class Reception {
   readonly #events: ReceptionEvents
   /** Every connection that is not open yet, and how to end it. */
   readonly #halfOpen = new Map<Socket, (error: MeshError) => void>()
+  /** Those that shake hands. */
+  readonly #handshakes = new Set<Socket>()
+  /** Those whose turn to shake hands has not come, and how it begins. */
+  readonly #waiting = new Map<Socket, () => void>()
   readonly #perBlock = new Map<string, number>()
 
   constructor(context: OpeningContext, sniffer: Sniffer, timeoutMs: number, events: ReceptionEvents) {
@@ -40,7 +44,7 @@ export class Reception {
     const block = addressBlock(socket.remote.host)
     const sameBlock = this.#perBlock.get(block) ?? 0
     const overBlock = scopeOf(socket.remote.host) !== 'loopback' && sameBlock >= HALF_OPEN_PER_ADDRESS_MAX
-    if (this.#halfOpen.size >= HALF_OPEN_MAX || overBlock) {
+    if (this.#halfOpen.size >= NEWCOMERS_MAX || overBlock) {
       socket.destroy()
       const text = 'too many connections are shaking hands; this one was closed'
       return this.#events.refused(new MeshError('too-many-handshakes', text), socket.remote, null)
@@ -70,11 +74,17 @@ export class Reception {
     socket.attach({
       data: (chunk) => {
         bytes = bytes.length === 0 ? chunk : concatBytes(bytes, chunk)
+        if (this.#waiting.has(socket)) return
         const owner = this.#sniffer.look(bytes)
         if (owner === 'more') return
         if (owner === 'unknown') return end(new MeshError('bad-preamble', 'the first bytes are not of this protocol'))
+        if (owner === 'mesh') {
+          return this.#inTurn(socket, () => {
+            alarm.cancel()
+            this.#handshake(socket, bytes.subarray(PREAMBLE.length), deadlineMs)
+          })
+        }
         alarm.cancel()
-        if (owner === 'mesh') return this.#handshake(socket, bytes.subarray(PREAMBLE.length), deadlineMs)
         this.#leave(socket, null)
         owner(socket.detach(bytes))
       },
@@ -84,7 +94,18 @@ export class Reception {
     })
   }
 
+  /** A bounded number at a time: each costs curve operations. Nothing more is read of those that wait. */
+  #inTurn(socket: Socket, begin: () => void): void {
+    if (this.#handshakes.size < HALF_OPEN_MAX) return begin()
+    socket.pause()
+    this.#waiting.set(socket, () => {
+      begin()
+      socket.resume()
+    })
+  }
+
   #handshake(socket: Socket, first: Uint8Array, deadlineMs: number): void {
+    this.#handshakes.add(socket)
     // The opening may end before its constructor returns; what was set here before it stays out of the way.
     this.#halfOpen.set(socket, () => socket.destroy())
     const opening = new Opening(this.#context, socket, { initiator: false, first }, deadlineMs, {
@@ -107,6 +128,16 @@ export class Reception {
     if (left === 0) this.#perBlock.delete(block)
     else this.#perBlock.set(block, left)
     if (error !== null) this.#events.refused(error, socket.remote, culprit)
+    this.#waiting.delete(socket)
+    if (this.#handshakes.delete(socket)) this.#beginNext()
+  }
+
+  #beginNext(): void {
+    const next = this.#waiting.entries().next()
+    if (next.done) return
+    const [socket, begin] = next.value
+    this.#waiting.delete(socket)
+    begin()
   }
 }
 

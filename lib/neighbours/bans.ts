@@ -6,12 +6,19 @@ import { BAN_ENTRIES_MAX } from '../limits.ts'
 
 /** Ten rejects within one half-life ban: few enough to cost little work, many enough to forgive a broken relay. */
 export const REJECT_POINTS = 10
+/** What a check of the program rejects is wrong in its opinion alone. */
+export const JUDGED_POINTS = 1
+/** Who passes such messages on need not know of it: that alone never bans, or one origin could turn honest nodes on each other. */
+export const PASSED_ON_POINTS_MAX = 50
 export const BAN_AT_POINTS = 100
 export const POINTS_HALVE_EVERY_MS: number = 10 * 60_000
 export const BAN_FIRST_MS: number = 10 * 60_000
 export const BAN_MAX_MS: number = 24 * 3_600_000
 /** After this long without a ban the next one starts from `BAN_FIRST_MS` again. */
 export const BANS_FORGOTTEN_AFTER_MS: number = 24 * 3_600_000
+
+/** `proven` by the bytes alone; or rejected by a check of this program: `published` by that peer itself, or `passed-on` by it. */
+export type Blame = 'proven' | 'published' | 'passed-on'
 
 export interface Ban {
   readonly identity: Identity
@@ -40,11 +47,12 @@ export class Bans {
    * Gives `identity` the points of one reject. Returns the length of the ban in milliseconds when this one was too much, else
    * null. While a ban is in force nothing is added: what was still under way when it began does not lengthen it.
    */
-  reject(identity: Identity, nowMs: number): number | null {
+  reject(identity: Identity, nowMs: number, blame: Blame = 'proven'): number | null {
     const entry = this.#entryOf(identity, nowMs)
     if (entry.bannedUntilMs > nowMs) return null
+    if (blame === 'passed-on' && entry.points >= PASSED_ON_POINTS_MAX) return null
     if (entry.points === 0) entry.halvedAtMs = nowMs
-    entry.points += REJECT_POINTS
+    entry.points += blame === 'proven' ? REJECT_POINTS : JUDGED_POINTS
     if (entry.points < BAN_AT_POINTS) return null
     const lengthMs = Math.min(BAN_MAX_MS, BAN_FIRST_MS * 2 ** entry.bans)
     entry.points = 0

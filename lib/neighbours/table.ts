@@ -11,7 +11,7 @@ import type { Address } from '../identity/address.ts'
 import type { Identity } from '../identity/identities.ts'
 import type { AddressBook } from './address-book.ts'
 import { type Admission, evictee, type OpenNeighbour } from './admission.ts'
-import { Bans } from './bans.ts'
+import { Bans, type Blame } from './bans.ts'
 import type {
   ConnectListener,
   DialAttempt,
@@ -237,17 +237,17 @@ export class NeighbourTable {
     this.#pursuit.plan(nowMs)
   }
 
-  /** A peer sent something provably wrong. Enough of that ends its link with goodbye 5 and bans it. */
-  reject(identity: Identity, reason: string, nowMs: number): void {
+  /** A peer sent something wrong. Enough of that ends its link with goodbye 5 and bans it. */
+  reject(identity: Identity, reason: string, nowMs: number, blame?: Blame): void {
     if (!this.#pursuit.started || identity.key === this.#admission.own.key) return
-    const banMs = this.#bans.reject(identity, nowMs)
+    const banMs = this.#bans.reject(identity, nowMs, blame)
     if (banMs === null) return
     const neighbour = this.#open.get(identity.key)
     this.#remove(identity.key)
     const isWanted = this.#pursuit.targets.of(identity).some((target) => target.asked)
     const waiting = this.#pursuit.banned(identity, nowMs + banMs, reason)
     if (neighbour !== undefined) {
-      const text = `too many provably wrong messages, the last: ${reason}`
+      const text = `too many wrong messages, the last: ${reason}`
       this.#end(neighbour.link, GoodbyeCode.misbehaviour, text, isWanted ? banMs : null, 'banned')
     }
     this.#pursuit.fail(waiting, new MeshError('banned', 'this peer is banned here'))

@@ -34,7 +34,13 @@ export const STATS: MeshStats = {
   nodes: 3,
   published: { messages: 4, bundles: 5, bytes: 6 },
   delivered: { messages: 7, bytes: 8, reordered: 37 },
-  bundles: { accepted: 9, duplicate: 10, ignored: { 'too-old': 11 }, rejected: { malformed: 12 } },
+  bundles: {
+    accepted: 9,
+    duplicate: 10,
+    ignored: { 'too-old': 11 },
+    rejected: { malformed: 12 },
+    checked: { accept: 38, ignore: 39, reject: 40, overdue: 41 },
+  },
   links: {
     bytesIn: 13,
     bytesOut: 14,

@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { skipWithoutNamespaces } from '../netns/namespaces.ts'
+import { skipUnlessAll } from '../tools/all-tests.ts'
 import { runChain } from './chain.ts'
 
 test('in a chain of six, kill -9 and pulled cables lose nothing and double nothing', {
-  skip: skipWithoutNamespaces(),
+  skip: skipWithoutNamespaces() || skipUnlessAll(),
   timeout: 110_000,
 }, async (context) => {
   const seed = Math.floor(performance.timeOrigin) % 1_000_000

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { concatBytes, utf8 } from '../../lib/bytes.ts'
 import type { MeshError } from '../../lib/errors.ts'
 import type { Endpoint } from '../../lib/io/world.ts'
-import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX } from '../../lib/limits.ts'
+import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, NEWCOMERS_MAX } from '../../lib/limits.ts'
 import type { Opened } from '../../lib/link/opening.ts'
 import { PREAMBLE, Sniffer } from '../../lib/link/preamble.ts'
 import { addressBlock, Reception } from '../../lib/link/reception.ts'
@@ -102,9 +102,9 @@ test('one deadline holds for preamble and handshake together', () => {
   assert.deepEqual(desk.codes, ['handshake-timeout'])
 })
 
-test('sixty-four may be half open from loopback, and the next one is closed at once', () => {
+test('256 newcomers may be under way from loopback, and the next one is closed at once', () => {
   const desk = new Desk()
-  const sockets = Array.from({ length: HALF_OPEN_MAX }, () => desk.newcomer())
+  const sockets = Array.from({ length: NEWCOMERS_MAX }, () => desk.newcomer())
   assert.deepEqual(desk.codes, [])
   desk.newcomer()
   assert.deepEqual(desk.codes, ['too-many-handshakes'])
@@ -112,6 +112,36 @@ test('sixty-four may be half open from loopback, and the next one is closed at o
   desk.clock.settle()
   desk.newcomer()
   assert.deepEqual(desk.codes, ['too-many-handshakes', 'connection-lost'])
+})
+
+test('sixty-four shake hands at a time; those behind wait for their turn, and only as long as all may', () => {
+  const desk = new Desk()
+  const stuck = Array.from({ length: HALF_OPEN_MAX }, () => {
+    const socket = desk.newcomer()
+    socket.write(PREAMBLE)
+    return socket
+  })
+  desk.clock.settle()
+  for (let i = 0; i < 2; i++) {
+    const [dialled, accepted] = memoryPair(desk.clock)
+    desk.reception.accept(accepted)
+    startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null, keep: false })
+  }
+  desk.clock.settle()
+  assert.equal(desk.opened.length, 0)
+  stuck[7]!.end()
+  desk.clock.settle()
+  // The first of those that waited; its place went to the second at once.
+  assert.equal(desk.opened.length, 2)
+  assert.deepEqual(desk.codes, ['connection-lost'])
+
+  const late = desk.newcomer()
+  const again = desk.newcomer()
+  late.write(PREAMBLE)
+  again.write(PREAMBLE)
+  desk.clock.advance(5_000)
+  assert.equal(desk.codes.filter((code) => code === 'handshake-timeout').length, HALF_OPEN_MAX + 1)
+  assert.equal(desk.clock.timerCount, 0)
 })
 
 test('eight may be half open from one address, and others are not held back by them', () => {

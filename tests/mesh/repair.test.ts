@@ -174,3 +174,24 @@ test('a large message that relays had no room for is there all the same', async 
   for (const node of nodes.slice(1)) assert.equal(node.messages.length, 30, `node ${node.number}`)
   await mesh.stop()
 })
+
+test('what is published with no neighbour waits in the store, and goes out when one comes', async () => {
+  const mesh = new VirtualMesh()
+  const a = await mesh.started(1)
+  const receipts = []
+  for (let i = 0; i < 20; i++) receipts.push(await mesh.time.of(a.mesh.publish('chat', `${i}`)))
+  assert.deepEqual(receipts[0]!.neighbours, [])
+  await mesh.time.run(5 * 60_000)
+  const b = mesh.node(2)
+  const heard: string[] = []
+  b.mesh.subscribe('chat', (message) => heard.push(message.text()), { since: 'stored' })
+  await mesh.start(b)
+  await mesh.join(b, a)
+  await mesh.time.run(1_000)
+  assert.deepEqual(
+    heard,
+    receipts.map((_, i) => `${i}`),
+  )
+  assert.deepEqual(await mesh.time.of(receipts[19]!.confirmed(1, { timeout: 2_000 })), [b.mesh.id])
+  await mesh.stop()
+})

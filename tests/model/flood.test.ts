@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { skipUnlessAll } from '../tools/all-tests.ts'
 import { check, lackingForSpin, type Search } from './spin.ts'
 
 /** Searches of fewer states than this are for every day. */
@@ -13,7 +14,7 @@ const MODEL = fileURLToPath(new URL('../../spec/flood.pml', import.meta.url))
 const lacking = lackingForSpin()
 const given = { skip: lacking }
 /** Each takes several seconds of a core: for CI, and for whoever changes the model. */
-const whole = { skip: lacking || (process.env.MESHD_MODEL !== 'full' && 'only with MESHD_MODEL=full') }
+const whole = { skip: lacking || skipUnlessAll() }
 
 /** Holds for every order of events. At least `statesMin` states, so that a network that does nothing is noticed. */
 function holds(name: string, search: Search, statesMin: number, ...defines: string[]): void {

@@ -122,6 +122,7 @@ test('the numbers of the library that a peer can notice stand in the table of li
     limits.STREAMS_OPENING_MAX,
     limits.STREAM_ANSWERS_OWED_MAX,
     limits.HALF_OPEN_MAX,
+    limits.NEWCOMERS_MAX,
     limits.HALF_OPEN_PER_ADDRESS_MAX,
     limits.SOCKET_UNSENT_BYTES_MAX,
     limits.LINK_QUEUE_FRAMES_MAX,
