@@ -41,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'direct',
   ],
   mesh: ['base', 'io', 'crypto', 'identity', 'link', 'discovery', 'flood', 'wiring', 'streams', 'direct'],
+  'json-schema': ['base'],
   index: ['base', 'identity', 'flood', 'mesh', 'streams', 'direct'],
 }
 
@@ -53,6 +54,7 @@ const TOP_LEVEL: Readonly<Record<string, string>> = {
   'wiring.ts': 'wiring',
   'mesh.ts': 'mesh',
   'index.ts': 'index',
+  'json-schema.ts': 'json-schema',
 }
 const BASE: readonly string[] = ['bytes.ts', 'errors.ts', 'limits.ts', 'options.ts', 'types.ts']
 
@@ -87,6 +89,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   '@noble/curves': 'crypto',
   '@noble/ed25519': 'crypto',
   '@noble/hashes': 'crypto',
+  ajv: 'json-schema',
   'cbor-x': 'framing',
   lmdb: 'io',
   'multicast-dns': 'io',

@@ -12,6 +12,11 @@ import { fits, type Snippet, snippetsOf } from './snippets.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const LIBRARY = join(ROOT, 'lib/index.ts')
+/** What an example may import, and where it stands here. */
+const ENTRIES = [
+  ['meshd', LIBRARY],
+  ['meshd/json-schema', join(ROOT, 'lib/json-schema.ts')],
+] as const
 const RUNNER = fileURLToPath(new URL('run-snippets.ts', import.meta.url))
 const PAGES = ['README.md', 'docs/guide.md']
 
@@ -31,7 +36,10 @@ before(() => {
   folder = mkdtempSync(join(tmpdir(), 'meshd-docs-'))
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   for (const { file, code } of examples) {
-    const here = code.replaceAll(/from 'meshd'/g, `from ${JSON.stringify(pathToFileURL(LIBRARY).href)}`)
+    let here = code
+    for (const [entry, path] of ENTRIES) {
+      here = here.replaceAll(`from '${entry}'`, `from ${JSON.stringify(pathToFileURL(path).href)}`)
+    }
     writeFileSync(join(folder, file), here)
   }
 })
@@ -71,7 +79,10 @@ test('every example prints what its page promises, and leaves nothing behind tha
 test('every example compiles under strict settings', () => {
   const settings = {
     extends: join(ROOT, 'tsconfig.json'),
-    compilerOptions: { paths: { [pathToFileURL(LIBRARY).href]: [LIBRARY] }, isolatedDeclarations: false },
+    compilerOptions: {
+      paths: Object.fromEntries(ENTRIES.map(([, path]) => [pathToFileURL(path).href, [path]])),
+      isolatedDeclarations: false,
+    },
     include: ['*.mts'],
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings))

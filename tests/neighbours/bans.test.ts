@@ -40,6 +40,17 @@ test('points halve every ten minutes, so that a reject now and then never bans',
   for (let i = 0; i < 1_000; i++) assert.equal(patient.reject(peer, i * 180_000), null)
 })
 
+test('what a check rejects costs a tenth: who published it is banned by the hundredth, who passed it on never by that alone', () => {
+  const bans = new Bans()
+  for (let i = 0; i < 99; i++) assert.equal(bans.reject(peer, 0, 'published'), null)
+  assert.equal(bans.reject(peer, 0, 'published'), BAN_FIRST_MS)
+  const relay = new Bans()
+  for (let i = 0; i < 10_000; i++) assert.equal(relay.reject(peer, 0, 'passed-on'), null)
+  for (let i = 0; i < 4; i++) assert.equal(relay.reject(peer, 0), null)
+  assert.equal(relay.reject(peer, 0, 'passed-on'), null)
+  assert.equal(relay.reject(peer, 0), BAN_FIRST_MS)
+})
+
 test('each ban is twice as long as the last, up to a day', () => {
   const bans = new Bans()
   let nowMs = 0
