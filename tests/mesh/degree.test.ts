@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { HALF_OPEN_PER_ADDRESS_MAX, NEWCOMERS_MAX } from '../../lib/limits.ts'
 import { FakeLan } from '../discovery/fake-lan.ts'
 import { VirtualMesh } from '../virtual/mesh.ts'
 
@@ -69,16 +70,19 @@ test('a link of a stranger gives way to a peer that was asked for', async () => 
 test('half-open connections of strangers are bounded, and honest nodes still get in afterwards', async () => {
   const mesh = new VirtualMesh()
   const hub = await mesh.started(1)
-  const crowd = Array.from({ length: 12 }, (_, index) => mesh.network.host(`10.1.0.${index + 1}`))
+  const hosts = 1.25 * (NEWCOMERS_MAX / HALF_OPEN_PER_ADDRESS_MAX)
+  const crowd = Array.from({ length: hosts }, (_, index) => mesh.network.host(`10.1.0.${index + 1}`))
   for (const host of crowd) {
-    for (let i = 0; i < 10; i++) void host.tcp.dial({ host: hub.ip, port: 6374 }, new AbortController().signal)
+    for (let i = 0; i < HALF_OPEN_PER_ADDRESS_MAX; i++) {
+      void host.tcp.dial({ host: hub.ip, port: 6374 }, new AbortController().signal)
+    }
   }
   await mesh.time.run(100)
-  assert.ok(hub.host.sockets.size <= 64)
-  assert.equal(hub.mesh.stats().refused['too-many-handshakes'], 120 - 64)
+  assert.ok(hub.host.sockets.size <= NEWCOMERS_MAX)
+  assert.equal(hub.mesh.stats().refused['too-many-handshakes'], hosts * HALF_OPEN_PER_ADDRESS_MAX - NEWCOMERS_MAX)
   await mesh.time.run(5_000)
   assert.equal(hub.host.sockets.size, 0)
-  assert.equal(hub.mesh.stats().refused['handshake-timeout'], 64)
+  assert.equal(hub.mesh.stats().refused['handshake-timeout'], NEWCOMERS_MAX)
   await mesh.join(await mesh.started(2), hub)
   await mesh.stop()
 })
