@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { concatBytes, utf8 } from '../../lib/bytes.ts'
 import { parseAddress } from '../../lib/identity/address.ts'
+import { NEWCOMERS_MAX } from '../../lib/limits.ts'
 import { PREAMBLE } from '../../lib/link/preamble.ts'
 import { Mesh } from '../../lib/mesh.ts'
 import { seeded } from '../crypto/seeded.ts'
@@ -33,10 +34,10 @@ test('two hundred connections with garbage are closed, counted and forgotten', a
 
 test('more strangers than there is room for are closed at once, and room comes free again', async () => {
   await using siege = await Siege.laid({ handshakeTimeoutMs: 300 })
-  await Promise.all(Array.from({ length: 80 }, () => siege.socket()))
+  await Promise.all(Array.from({ length: NEWCOMERS_MAX + 16 }, () => siege.socket()))
   await siege.until(() => refusedOf(siege, 'too-many-handshakes') >= 16)
   await siege.serves()
-  await siege.until(() => refusedOf(siege, 'handshake-timeout') >= 64)
+  await siege.until(() => refusedOf(siege, 'handshake-timeout') >= NEWCOMERS_MAX)
   await siege.opened()
   await siege.serves()
 })
