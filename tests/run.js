@@ -1,14 +1,40 @@
 // Runs every *.test.ts below tests/ (or the files and folders named as arguments) with node:test through tsx, and fails
 // when none ran. Node 20 finds no TypeScript tests by itself and would exit with 0.
+//
+// Tests that touch nothing but memory share a process by the folder; those with processes, sockets and namespaces have one
+// a file. Two processes run at a time.
 import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
+const TOGETHER = join(here, 'tools', 'together.ts')
+/** Folders whose files share a process. */
+const SHARING = new Set([
+  ...[
+    'direct',
+    'discovery',
+    'flood',
+    'framing',
+    'identity',
+    'link',
+    'members',
+    'mesh',
+    'neighbours',
+    'noise',
+    'spec',
+    'store',
+    'streams',
+    'virtual',
+  ],
+])
+const AT_ONCE = 2
+/** A process that takes longer hangs. */
+const PROCESS_MS_MAX = 300_000
 
 function find(path) {
-  if (!statSync(path).isDirectory()) return [path]
+  if (!statSync(path).isDirectory()) return [resolve(path)]
   return readdirSync(path, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() || entry.name.endsWith('.test.ts'))
     .flatMap((entry) => find(join(path, entry.name)))
@@ -21,25 +47,58 @@ if (files.length === 0) {
   process.exit(1)
 }
 
-const child = spawn(
-  process.execPath,
-  ['--import', 'tsx', '--test', '--test-reporter=spec', '--test-timeout=120000', '--test-concurrency=2', ...files],
-  { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } },
-)
+const apart = []
+const shared = new Map()
+for (const file of files) {
+  const folder = relative(here, file).split(sep)[0]
+  if (SHARING.has(folder)) shared.set(folder, [...(shared.get(folder) ?? []), file])
+  else apart.push(file)
+}
+const OPTIONS = ['--import', 'tsx', '--test-reporter=spec']
+const runs = Array.from(shared.values(), (group) => [...OPTIONS, TOGETHER, ...group])
+if (apart.length > 0) {
+  const each = ['--test', '--test-timeout=120000', `--test-concurrency=${AT_ONCE}`]
+  runs.unshift([...OPTIONS, ...each, ...apart])
+}
+
 const counts = { pass: 0, fail: 0, cancelled: 0, skipped: 0 }
-let line = ''
-child.stdout.on('data', (chunk) => {
-  process.stdout.write(chunk)
-  const lines = (line + chunk).split('\n')
-  line = lines.pop().slice(-200)
-  for (const text of lines) {
-    const [, word, number] = /^\S+ (pass|fail|cancelled|skipped) (\d+)$/.exec(text) ?? []
-    if (word !== undefined) counts[word] = Number(number)
-  }
-})
-child.on('close', (code) => {
-  const passed = counts.pass
-  const failed = counts.fail + counts.cancelled
-  console.log(`${passed} passed, ${failed} failed, ${counts.skipped} skipped`)
-  process.exit(passed === 0 || failed > 0 ? 1 : (code ?? 1))
-})
+let worst = 0
+
+/** Runs one process to its end; what it prints comes in one piece, so that two at a time can be read. */
+function run(parameters, isWhole) {
+  const child = spawn(process.execPath, parameters, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_OPTIONS: '' },
+  })
+  const late = setTimeout(() => child.kill('SIGKILL'), PROCESS_MS_MAX)
+  let printed = ''
+  let line = ''
+  child.stdout.on('data', (chunk) => {
+    if (isWhole) printed += chunk
+    else process.stdout.write(chunk)
+    const lines = (line + chunk).split('\n')
+    line = lines.pop().slice(-200)
+    for (const text of lines) {
+      const [, word, number] = /^\S+ (pass|fail|cancelled|skipped) (\d+)$/.exec(text) ?? []
+      if (word !== undefined) counts[word] += Number(number)
+    }
+  })
+  return new Promise((done) => {
+    child.on('close', (code) => {
+      clearTimeout(late)
+      process.stdout.write(printed)
+      worst = Math.max(worst, code ?? 1)
+      done()
+    })
+  })
+}
+
+if (apart.length > 0) await run(runs.shift(), false)
+await Promise.all(
+  Array.from({ length: AT_ONCE }, async () => {
+    for (let next = runs.shift(); next !== undefined; next = runs.shift()) await run(next, true)
+  }),
+)
+const failed = counts.fail + counts.cancelled
+console.log(`${counts.pass} passed, ${failed} failed, ${counts.skipped} skipped`)
+process.exit(counts.pass === 0 || failed > 0 ? 1 : worst)
