@@ -13,6 +13,7 @@ const TOGETHER = join(here, 'tools', 'together.ts')
 /** Folders whose files share a process. */
 const SHARING = new Set([
   ...[
+    'cli',
     'direct',
     'discovery',
     'flood',
@@ -28,6 +29,17 @@ const SHARING = new Set([
     'streams',
     'virtual',
   ],
+])
+/** Files of those folders that start processes, or change what all of a process shares. */
+const ALONE = new Set([
+  'cli/api/local-api.test.ts',
+  'cli/client/processes.test.ts',
+  'cli/files/cp-processes.test.ts',
+  'cli/files/receiving-folder.test.ts',
+  'cli/http/http-server.test.ts',
+  'cli/network-key.test.ts',
+  'cli/pipe-processes.test.ts',
+  'cli/process.test.ts',
 ])
 const AT_ONCE = 2
 /** A process that takes longer hangs. */
@@ -50,8 +62,9 @@ if (files.length === 0) {
 const apart = []
 const shared = new Map()
 for (const file of files) {
-  const folder = relative(here, file).split(sep)[0]
-  if (SHARING.has(folder)) shared.set(folder, [...(shared.get(folder) ?? []), file])
+  const place = relative(here, file).split(sep)
+  const [folder] = place
+  if (SHARING.has(folder) && !ALONE.has(place.join('/'))) shared.set(folder, [...(shared.get(folder) ?? []), file])
   else apart.push(file)
 }
 const OPTIONS = ['--import', 'tsx', '--test-reporter=spec']

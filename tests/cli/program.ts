@@ -69,8 +69,9 @@ export function meshd(
   return new Program(context, process.execPath, [MESHD, ...args], environment)
 }
 
+/** Removed at the end, also while a program that has not been ended yet still writes into it. */
 export function folder(context: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'meshd-process-'))
-  context.after(() => rmSync(path, { recursive: true, force: true }))
+  context.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
   return path
 }

@@ -104,7 +104,7 @@ async function withLine(run: (line: Line) => Promise<AbsenceResult>): Promise<Ab
     return await run({ publisher, away, other })
   } finally {
     await Promise.all(all.map((node) => node.stop().catch(() => node.kill())))
-    rmSync(root, { recursive: true, force: true })
+    rmSync(root, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   }
 }
 

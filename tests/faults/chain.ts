@@ -105,7 +105,7 @@ export async function runChain(plan: ChainPlan, say: (text: string) => void = ()
     }
   } finally {
     await Promise.all(nodes.map((node) => node.stop().catch(() => {})))
-    rmSync(root, { recursive: true, force: true })
+    rmSync(root, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   }
 }
 

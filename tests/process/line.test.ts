@@ -19,7 +19,7 @@ async function lineOfFive(
   options: readonly string[] = [],
 ): Promise<{ nodes: Meshd[]; again: (index: number) => Meshd }> {
   const folder = mkdtempSync(join(tmpdir(), 'meshd-line-'))
-  context.after(() => rmSync(folder, { recursive: true, force: true }))
+  context.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
   const ports = await Promise.all([1, 2, 3, 4, 5].map(freePort))
   const again = (index: number): Meshd => {
     const seed = index === 0 ? [] : ['--seed', `127.0.0.1:${ports[index - 1]}`]

@@ -60,7 +60,7 @@ async function killed(path: string, epoch: number, confirmations: number): Promi
 
 test('everything that was confirmed outlives a kill at any moment, and nothing else counts as taken', async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'meshd-kill-'))
-  context.after(() => rmSync(folder, { recursive: true, force: true }))
+  context.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
   const path = join(folder, 'store')
   const random = chance(3)
   let lastArrival = 0
@@ -94,7 +94,7 @@ function sizeOf(first: number): number {
 
 test('a disk that is full stops saving and nothing else, until there is room again', async (context) => {
   const mounted = mkdtempSync(join(tmpdir(), 'meshd-full-'))
-  context.after(() => rmSync(mounted, { recursive: true, force: true }))
+  context.after(() => rmSync(mounted, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', mounted], { stdio: 'ignore' })
   } catch {
@@ -128,7 +128,7 @@ test('a disk that is full stops saving and nothing else, until there is room aga
 
 test('with more than the disk holds, what expires or is given up makes room by itself', async (context) => {
   const mounted = mkdtempSync(join(tmpdir(), 'meshd-small-'))
-  context.after(() => rmSync(mounted, { recursive: true, force: true }))
+  context.after(() => rmSync(mounted, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', mounted], { stdio: 'ignore' })
   } catch {

@@ -17,7 +17,7 @@ export const RECEIVER = '12D3KooWReceiver'
 /** A folder of its own, removed after the test. */
 export function temporaryFolder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'meshd-files-'))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
+  t.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
   return path
 }
 
