@@ -45,6 +45,7 @@ export class Acquaintance {
   readonly #given: AcquaintanceOptions
   readonly #ownRecord: OwnRecord
   readonly #alarm: Alarm
+  #isStopped = false
 
   constructor(given: AcquaintanceOptions) {
     this.#given = given
@@ -120,8 +121,9 @@ export class Acquaintance {
     })
   }
 
-  /** Takes back what this node told of itself. */
+  /** Takes back what this node told of itself. Links that end after it are no news any more. */
   stop(): void {
+    this.#isStopped = true
     this.#alarm.cancel()
     this.members.stop()
   }
@@ -129,7 +131,7 @@ export class Acquaintance {
   /** Every call that may change when the members have to act next goes through here. */
   #withMembers(call: (nowMs: number) => void): void {
     call(this.#given.clock.nowMs())
-    this.#alarm.set(this.members.nextDeadlineMs())
+    if (!this.#isStopped) this.#alarm.set(this.members.nextDeadlineMs())
   }
 
   #addressesTold(record: NodeRecord, toldBy: string | null): void {

@@ -129,7 +129,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
 
   /**
    * Messages on topics that match `pattern` (MQTT's `+` and `#`) from other nodes: those published after this call, or as
-   * `options` say. With a handler it is called for each, in the order of arrival; what it throws becomes a `warning`.
+   * `options` say. With a handler it is called for each, in its origin's order where half a second of waiting makes that so; what it throws becomes a
+   * `warning`.
    * Without one the result is an async iterable with a bounded queue (`queueMax`, 10,000). Throws MeshError `bad-topic`,
    * `bad-argument`, `bad-option`, `already-registered` (a durable name that is being read), `too-large`.
    */

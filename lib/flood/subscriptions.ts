@@ -68,7 +68,7 @@ export class Subscriptions {
   }
 
   /**
-   * Calls `handler` for each message, in the order of arrival or as `options` say. What it throws becomes a warning. Throws
+   * Calls `handler` for each message, as the router delivers it or as `options` say. What it throws becomes a warning. Throws
    * MeshError `bad-topic`, `bad-argument`, `bad-option`, `already-registered`, `too-large`.
    */
   subscribe(
