@@ -22,6 +22,8 @@ const ARRAY = 4
 
 /** Signature, array head, version, origin, and five numbers of at most 9 bytes, message array's head of at most 3. */
 const HEAD_ROOM: number = SIGNATURE_BYTES + 1 + 1 + 34 + 5 * 9 + 3
+/** What an origin of very many small messages may fill: one signature for four records. */
+export const WIDE_FILL_BYTES_MAX = 262_144
 /** So few messages do not yet spread the cost of a signature: a bundle of large ones may go beyond one record. */
 const FEW_MESSAGES = 16
 const LARGE_FILL_BYTES_MAX: number = 8 * 65_600
@@ -39,6 +41,7 @@ export class BundleBuilder {
   #held: BundleBuffer | null = null
   #buffer: Buffer = NO_BUFFER
   #expectedBytes = BUFFER_BYTES_MIN
+  #fillBytes: number = BUNDLE_FILL_BYTES_MAX
   #end = HEAD_ROOM
   #count = 0
   #lastTopic = ''
@@ -51,6 +54,11 @@ export class BundleBuilder {
   /** Bytes of the messages so far. */
   get bytes(): number {
     return this.#end - HEAD_ROOM
+  }
+
+  /** Bytes at which a bundle of small messages is full, from one record up to WIDE_FILL_BYTES_MAX. */
+  set fillBytes(bytes: number) {
+    this.#fillBytes = Math.min(WIDE_FILL_BYTES_MAX, Math.max(BUNDLE_FILL_BYTES_MAX, bytes))
   }
 
   /** Whether one more message still fits this bundle. An empty bundle takes any message. */
@@ -67,7 +75,7 @@ export class BundleBuilder {
   }
 
   get #bytesMax(): number {
-    return this.#count < FEW_MESSAGES ? LARGE_FILL_BYTES_MAX : BUNDLE_FILL_BYTES_MAX
+    return this.#count < FEW_MESSAGES ? LARGE_FILL_BYTES_MAX : this.#fillBytes
   }
 
   /** `topic` was checked. Text payloads are written as UTF-8. Copies: the caller may reuse its bytes at once. */

@@ -2,7 +2,8 @@
 // signature, and holds the caller back while even the fastest neighbour is behind. docs/protocol.md, "Origins".
 //
 // What `publish` promises: when it resolves, the message stands in a bundle that goes to the neighbours at the end of this
-// turn, or within `FILL_MS` when messages come so fast that waiting gathers more of them under one signature.
+// turn, or within `FILL_MS` (`FILL_MS_MAX` where processor time is short) when messages come so fast that waiting gathers more of
+// them under one signature.
 
 import { MeshError } from '../errors.ts'
 import type { Clock, Timer } from '../io/world.ts'
@@ -18,8 +19,14 @@ import { WaitingCalls } from './waiting-calls.ts'
 
 export type { Offer } from './receipt.ts'
 
-/** Longest time that a bundle is kept open for more messages. */
+/** Longest time that a bundle is kept open for more messages, on a machine that keeps up. */
 export const FILL_MS = 5
+/** The same where this program's timers come late, for want of processor time: fewer signatures are the remedy. */
+export const FILL_MS_MAX = 20
+/** How much longer a bundle is kept open for each millisecond that timers come late. */
+const FILL_PER_LATE_MS = 5
+/** A timer's usual lateness. */
+const LATE_MS_MIN = 1
 /** Waiting is worth its delay when it gathers at least this many messages. */
 export const FILL_MESSAGES_MIN = 4
 
@@ -78,6 +85,9 @@ export class Publisher {
   #rate = 0
   #rateSinceMs = 0
   #rateCount = 0
+  #rateBytes = 0
+  /** By how much the timers that end a bundle came late, smoothed. */
+  #lateMs = 0
   messages = 0
   bundles = 0
   payloadBytes = 0
@@ -249,6 +259,7 @@ export class Publisher {
     this.messages++
     this.payloadBytes += bytes
     this.#rateCount++
+    this.#rateBytes += bytes
     const receipt = new PublishReceipt(this.#publication, builder.count - 1, this.#receipts)
     if (isRetained) {
       if (isKept) this.#keeper?.published(topic, payload, timeToLiveS)
@@ -266,14 +277,21 @@ export class Publisher {
     this.#scheduled = false
     if (this.#builder.count === 0) return
     this.#measureRate()
-    if (this.#isFast() || this.#options.links.busy) {
-      this.#fillTimer ??= this.#options.clock.timer(FILL_MS, () => {
-        this.#fillTimer = null
-        this.seal()
-      })
-    } else {
+    if (this.#isFast() || this.#options.links.busy) this.#expectMore()
+    else this.seal()
+  }
+
+  #expectMore(): void {
+    if (this.#fillTimer !== null) return
+    const { clock } = this.#options
+    const late = this.#lateMs < LATE_MS_MIN ? 0 : this.#lateMs
+    const fillMs = Math.min(FILL_MS_MAX, FILL_MS + late * FILL_PER_LATE_MS)
+    const dueMs = clock.nowMs() + fillMs
+    this.#fillTimer = clock.timer(fillMs, () => {
+      this.#fillTimer = null
+      this.#lateMs += (clock.nowMs() - dueMs - this.#lateMs) / 4
       this.seal()
-    }
+    })
   }
 
   #isFast(): boolean {
@@ -286,7 +304,10 @@ export class Publisher {
     if (elapsedMs < FILL_MS) return
     const weight = Math.min(1, elapsedMs / 20)
     this.#rate += weight * (this.#rateCount / elapsedMs - this.#rate)
+    // As much as comes in the time that a bundle may be kept open.
+    this.#builder.fillBytes = (this.#rateBytes / elapsedMs) * FILL_MS
     this.#rateSinceMs = nowMs
     this.#rateCount = 0
+    this.#rateBytes = 0
   }
 }

@@ -2,9 +2,23 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { utf8 } from '../../lib/bytes.ts'
 import { MeshError } from '../../lib/errors.ts'
-import { type Bundle, readBundleHead, readBundleMessages } from '../../lib/flood/bundle.ts'
+import { WIDE_FILL_BYTES_MAX } from '../../lib/flood/builder.ts'
+import {
+  BUNDLE_FILL_BYTES_MAX,
+  type Bundle,
+  readBundleHead,
+  readBundleMessages,
+  SIGNATURE_BYTES,
+} from '../../lib/flood/bundle.ts'
 import { Holdings } from '../../lib/flood/holdings.ts'
-import { FILL_MS, type Offer, Publisher, type PublisherLinks, type RetainedKeeper } from '../../lib/flood/publisher.ts'
+import {
+  FILL_MS,
+  FILL_MS_MAX,
+  type Offer,
+  Publisher,
+  type PublisherLinks,
+  type RetainedKeeper,
+} from '../../lib/flood/publisher.ts'
 import { WAITING_BYTES_MAX, WAITING_CALLS_MAX } from '../../lib/flood/waiting-calls.ts'
 import { PAYLOAD_BYTES_MAX, TIME_TO_LIVE_S_MAX } from '../../lib/limits.ts'
 import type { Outcome, PublishOptions, Receipt } from '../../lib/types.ts'
@@ -195,6 +209,54 @@ test('who publishes fast has bundles filled for at most five milliseconds', asyn
   press.clock.advance(1)
   assert.equal(press.links.sent.length, before + 1)
   assert.match(press.left.at(-1)!, /first second$/)
+})
+
+test('where timers come late a bundle is filled for longer, up to twenty milliseconds, and soon no more once they do not', async () => {
+  const press = new Press()
+  await press.hurry()
+  async function fillOnce(lateMs: number): Promise<number> {
+    const sent = press.links.sent.length
+    await press.publish()
+    press.clock.settle()
+    const startMs = press.clock.nowMs()
+    while (press.links.sent.length === sent) {
+      for (let i = 0; i < 20; i++) await press.publish()
+      press.clock.skip(lateMs)
+      press.clock.advance(1)
+    }
+    return press.clock.nowMs() - startMs
+  }
+  assert.equal(await fillOnce(0), FILL_MS)
+  let longest = 0
+  for (let i = 0; i < 20; i++) longest = Math.max(longest, await fillOnce(12))
+  assert.ok(longest >= FILL_MS_MAX && longest <= FILL_MS_MAX + 13, `${longest} ms`)
+  for (let i = 0; i < 20; i++) await fillOnce(0)
+  assert.equal(await fillOnce(0), FILL_MS)
+})
+
+test('a bundle grows beyond one record only for an origin that fills several in five milliseconds', async () => {
+  const press = new Press()
+  const payload = new Uint8Array(256)
+  for (let turns = 0; turns < 40; turns++) {
+    for (let i = 0; i < 20; i++) await press.publish(payload)
+    press.clock.advance(1)
+  }
+  const sizes = (): number[] => press.links.sent.map(({ sealed }) => sealed.length)
+  assert.ok(Math.max(...sizes()) <= BUNDLE_FILL_BYTES_MAX + SIGNATURE_BYTES)
+  press.links.sent.length = 0
+  for (let turns = 0; turns < 40; turns++) {
+    for (let i = 0; i < 240; i++) await press.publish(payload)
+    press.clock.advance(1)
+  }
+  const most = Math.max(...sizes())
+  assert.ok(most > WIDE_FILL_BYTES_MAX - 600 && most <= WIDE_FILL_BYTES_MAX + SIGNATURE_BYTES, `${most} bytes`)
+  press.links.sent.length = 0
+  press.clock.advance(100)
+  for (let turns = 0; turns < 40; turns++) {
+    for (let i = 0; i < 20; i++) await press.publish(payload)
+    press.clock.advance(1)
+  }
+  assert.ok(Math.max(...sizes().slice(3)) <= BUNDLE_FILL_BYTES_MAX + SIGNATURE_BYTES)
 })
 
 test('while all links are busy a bundle fills, and leaves when one runs empty or after five milliseconds', async () => {

@@ -6,7 +6,7 @@ import { Expiries } from '../../lib/store/expiries.ts'
 import { BODY_HEAD, bundleOf, retainedMessage, youngerAge } from '../../lib/store/record.ts'
 import { Rows } from '../../lib/store/rows.ts'
 import { lastAtOrBelow, Runs } from '../../lib/store/runs.ts'
-import { SLAB_BYTES, Slabs } from '../../lib/store/slabs.ts'
+import { PIECE_BYTES_MAX, SLAB_BYTES, Slabs } from '../../lib/store/slabs.ts'
 import { StoreTime } from '../../lib/store/store-time.ts'
 import { TurnListeners } from '../../lib/store/turn-listeners.ts'
 import { chance } from '../virtual/chance.ts'
@@ -14,37 +14,76 @@ import { NodeClock, VirtualTime } from '../virtual/clock.ts'
 import { testBundle } from './bundles.ts'
 
 test('slabs are made as they are needed, used again in turn, and never more than the bound needs', () => {
-  const slabs = new Slabs(4 * SLAB_BYTES)
+  const bytesMax = 3 * SLAB_BYTES
+  const slabs = new Slabs(bytesMax)
   const random = chance(1)
   const held: { slab: number; offset: number; bytes: Uint8Array }[] = []
   let bytesHeld = 0
-  for (let i = 0; i < 4_000; i++) {
-    const bytes = random.bytes(1 + random.below(random.below(20) === 0 ? 200_000 : 9_000))
-    while (bytesHeld + bytes.length > 4 * SLAB_BYTES || !slabs.put(BODY_HEAD, bytes)) {
+  let refused = 0
+  for (let i = 0; i < 6_000; i++) {
+    const bytes = random.bytes(1 + random.below(random.below(40) === 0 ? PIECE_BYTES_MAX - 2 : 9_000))
+    while (bytesHeld + bytes.length > bytesMax || !slabs.put(BODY_HEAD, bytes)) {
+      if (bytesHeld + bytes.length <= bytesMax) refused++
       const oldest = held.shift()!
       bytesHeld -= oldest.bytes.length
       const kept = slabs.view(oldest.slab, oldest.offset, oldest.bytes.length + 2)
-      assert.deepEqual(kept.slice(2), oldest.bytes)
+      assert.ok(Buffer.compare(kept.subarray(2), oldest.bytes) === 0)
       slabs.release(oldest.slab)
     }
     held.push({ ...slabs.place, bytes })
     bytesHeld += bytes.length
   }
-  assert.ok(slabs.slabsCount >= 4 && slabs.slabsCount <= 7, `${slabs.slabsCount} slabs`)
-  assert.equal(new Slabs(1_000_000).slabsCount, 0)
+  const most = (bytesMax * SLAB_BYTES) / (SLAB_BYTES - PIECE_BYTES_MAX) + 3 * SLAB_BYTES
+  assert.ok(slabs.bytes >= bytesMax && slabs.bytes <= most, `${slabs.bytes} bytes`)
+  assert.ok(refused < 60, `${refused} times refused below the bound`)
+})
+
+test('memory doubles, from nothing and by a little at first', () => {
+  const slabs = new Slabs(64 * SLAB_BYTES)
+  assert.equal(slabs.bytes, 0)
+  const sizes = new Set<number>()
+  for (let i = 0; i < 40_000; i++) {
+    assert.ok(slabs.put(BODY_HEAD, new Uint8Array(998)))
+    sizes.add(slabs.bytes)
+  }
+  assert.deepEqual(
+    [...sizes],
+    Array.from({ length: 11 }, (_, i) => 65_536 * 2 ** i),
+  )
+})
+
+test('a piece that no slab has room for gets a larger one, and one too long is refused', () => {
+  const slabs = new Slabs(1_000)
+  assert.ok(slabs.put(BODY_HEAD, new Uint8Array(10)))
+  assert.ok(slabs.put(BODY_HEAD, new Uint8Array(PIECE_BYTES_MAX - 2)))
+  const { slab, offset } = slabs.place
+  assert.deepEqual([slab, offset], [1, 0])
+  assert.throws(() => slabs.put(BODY_HEAD, new Uint8Array(PIECE_BYTES_MAX - 1)), RangeError)
 })
 
 test('a slab comes free when all that lies in it was given up, whatever was given up first', () => {
   const slabs = new Slabs(SLAB_BYTES)
-  const third = new Uint8Array(SLAB_BYTES / 8 - 2)
+  const eighth = new Uint8Array(SLAB_BYTES / 8 - 2)
   const places: number[] = []
-  for (let i = 0; i < 100; i++) {
-    if (!slabs.put(BODY_HEAD, third)) {
+  let turns = 0
+  for (let i = 0; i < 200; i++) {
+    if (!slabs.put(BODY_HEAD, eighth)) {
+      turns++
       assert.ok(places.length >= 16)
       for (const slab of places.splice(0).reverse()) slabs.release(slab)
-      assert.ok(slabs.put(BODY_HEAD, third))
+      assert.ok(slabs.put(BODY_HEAD, eighth))
     }
     places.push(slabs.place.slab)
+  }
+  assert.ok(turns > 3)
+})
+
+test('the slab being filled is used from its start again when nothing lies in it any more', () => {
+  const slabs = new Slabs(SLAB_BYTES)
+  for (let i = 0; i < 100; i++) {
+    assert.ok(slabs.put(BODY_HEAD, new Uint8Array(1_000)))
+    assert.deepEqual({ ...slabs.place }, { slab: 0, offset: 0 })
+    slabs.release(0)
   }
 })
 
