@@ -71,6 +71,15 @@ export const ANSWER_BYTES_MAX = 1_048_576
 export const CLAIM_ENTRIES_MAX = 65_536
 export const CLAIM_RANGES_MAX = 131_072
 
+// Lazy links (docs/protocol.md, "Lazy links")
+/** Trees in one `mode`: with the heads before them they fill its 32 bytes. */
+export const MODE_TREES_MAX = 9
+/** Trees that one link does not carry unasked, for each direction: more than there are origins in most networks, 100 bytes each. */
+export const LAZY_TREES_MAX = 16_384
+/** What a node must be able to keep to offer lazy links: what is only announced must still be there when it is asked for. */
+export const LAZY_STORE_BYTES_MIN: number = 8 * 1_048_576
+export const LAZY_STORE_AGE_MS_MIN = 10_000
+
 // Direct messages (docs/protocol.md, "Direct messages")
 /** What may be passed on to everybody when nobody knows the way: room for a command and its answer, not for a file. */
 export const DIRECT_FLOOD_BYTES_MAX = 4_096
@@ -99,6 +108,8 @@ export const DIRECT_ERROR_TEXT_BYTES_MAX = 1_024
 // Connections that have not proven themselves
 /** Handshakes at a time; those beyond wait for their turn. */
 export const HALF_OPEN_MAX = 64
+/** Handshakes that begin in one turn of the event loop: about 10 ms, so that a crowd does not hold up those who are in. */
+export const HANDSHAKES_PER_TURN_MAX = 8
 /** Connections that are not open yet, those that have said nothing included: a crowd that comes in one instant gets in. */
 export const NEWCOMERS_MAX = 256
 export const HALF_OPEN_PER_ADDRESS_MAX = 8

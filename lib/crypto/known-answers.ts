@@ -61,6 +61,17 @@ const KNOWN_ANSWERS: { readonly [name in keyof Primitives]: (primitives: Primiti
     ) && x25519(COUNTING, NEUTRAL) === null,
   x25519PublicKey: ({ x25519PublicKey }) =>
     is(x25519PublicKey(COUNTING), '8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f'),
+  x25519Pair({ x25519Pair }) {
+    const { publicKey, agree } = x25519Pair(COUNTING)
+    return (
+      is(publicKey, '8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f') &&
+      is(
+        agree(COUNTING.map((byte) => byte + 1)) ?? EMPTY,
+        'b902cf699c52ff0cd982a1b01be55bfd3e1438d8866f5ebbced4b34a43f9f16b',
+      ) &&
+      agree(NEUTRAL) === null
+    )
+  },
   ed25519Signer({ ed25519Signer }) {
     const signer = ed25519Signer(SEED)
     return equalBytes(signer.publicKey, PUBLIC_KEY) && equalBytes(signer.sign(EMPTY), SIGNATURE)

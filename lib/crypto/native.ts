@@ -3,12 +3,12 @@
 // left out when it fails. Same contract as noble.ts; docs/protocol.md section 2.
 
 import * as crypto from 'node:crypto'
-import { EMPTY } from '../bytes.ts'
+import { concatBytes, EMPTY } from '../bytes.ts'
 import { TAG_BYTES } from '../limits.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
 import { answering } from './known-answers.ts'
-import type { Aead, Primitives, Signer } from './primitives.ts'
+import type { Aead, Primitives, Signer, X25519Pair } from './primitives.ts'
 import { bufferMade } from './young-garbage.ts'
 
 /**
@@ -25,7 +25,9 @@ export function verifyKeysCached(): number {
 
 const AEAD = 'chacha20-poly1305'
 const AEAD_OPTIONS = { authTagLength: TAG_BYTES }
-const BASE_POINT_U = Uint8Array.of(9, ...new Uint8Array(31))
+/** A handshake agrees twice with one ephemeral key, and this many handshakes are under way at most. About 1 KiB each. */
+const AGREE_KEYS_MAX = 64
+const agreeKeys = new BoundedCache<string, crypto.KeyObject>(AGREE_KEYS_MAX)
 
 // node:crypto answers with Buffers, whose `slice` shares memory where Uint8Array's copies: nobody outside may get one.
 function plainArray(buffer: Buffer): Uint8Array {
@@ -45,10 +47,16 @@ function publicKeyObject(crv: 'Ed25519' | 'X25519', publicKey: Uint8Array): cryp
   return crypto.createPublicKey({ key: { kty: 'OKP', crv, x: base64url(publicKey) }, format: 'jwk' })
 }
 
-// Private keys are imported each time and not cached: a cache of ephemeral ones would undo forward secrecy. The `x` that a
-// private JWK has to have is not looked at.
+// Importing a private key costs as much as agreeing with it, since OpenSSL makes the public key of it again. It is for whoever
+// holds the key to keep it ready (x25519Pair, ed25519Signer): a cache here would keep ephemeral ones, and undo forward
+// secrecy. The `x` that a private JWK has to have is not looked at.
 function privateKeyObject(crv: 'Ed25519' | 'X25519', privateKey: Uint8Array): crypto.KeyObject {
   return crypto.createPrivateKey({ key: { kty: 'OKP', crv, d: base64url(privateKey), x: '' }, format: 'jwk' })
+}
+
+/** The 32 bytes of the public key that belongs to a private one. */
+function publicBytes(privateKey: crypto.KeyObject): Uint8Array {
+  return new Uint8Array(Buffer.from(crypto.createPublicKey(privateKey).export({ format: 'jwk' }).x!, 'base64url'))
 }
 
 function hashWith(algorithm: 'sha256' | 'sha512'): (data: Uint8Array) => Uint8Array {
@@ -60,21 +68,22 @@ function hashWith(algorithm: 'sha256' | 'sha512'): (data: Uint8Array) => Uint8Ar
 const candidates: Primitives = {
   sha256: hashWith('sha256'),
   sha512: hashWith('sha512'),
-  hmacSha256: (key, data) => plainArray(crypto.createHmac('sha256', key).update(data).digest()),
+  hmacSha256,
   hkdfSha256,
   x25519,
   x25519PublicKey(privateKey) {
     expectLength('private key', privateKey, 32)
-    return x25519(privateKey, BASE_POINT_U)!
+    return publicBytes(privateKeyObject('X25519', privateKey))
+  },
+  x25519Pair(privateKey): X25519Pair {
+    expectLength('private key', privateKey, 32)
+    const key = privateKeyObject('X25519', privateKey)
+    return { publicKey: publicBytes(key), agree: (publicKey) => agreed(key, publicKey) }
   },
   ed25519Signer(seed): Signer {
     expectLength('seed', seed, 32)
     const key = privateKeyObject('Ed25519', seed)
-    const publicKey = crypto.createPublicKey(key).export({ format: 'jwk' }).x!
-    return {
-      publicKey: new Uint8Array(Buffer.from(publicKey, 'base64url')),
-      sign: (message) => plainArray(crypto.sign(null, message, key)),
-    }
+    return { publicKey: publicBytes(key), sign: (message) => plainArray(crypto.sign(null, message, key)) }
   },
   ed25519Verify,
   aead(key) {
@@ -83,14 +92,42 @@ const candidates: Primitives = {
   },
 }
 
+const HMAC_BLOCK_BYTES = 64
+const HMAC_INPUT_BYTES_MAX = 256
+/** RFC 2104's two inputs: the key with each pad, then the data, or the inner hash. Cleared after each use. */
+const hmacInner = new Uint8Array(HMAC_BLOCK_BYTES + HMAC_INPUT_BYTES_MAX)
+const hmacOuter = new Uint8Array(HMAC_BLOCK_BYTES + 32)
+
+/**
+ * A handshake makes forty of these, of a few bytes each. An Hmac of node:crypto is an object outside V8's heap, and having it
+ * collected costs as much again as making it; two hashes at a stroke leave nothing behind.
+ */
+function hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array {
+  if (typeof crypto.hash !== 'function' || key.length > HMAC_BLOCK_BYTES || data.length > HMAC_INPUT_BYTES_MAX) {
+    return plainArray(crypto.createHmac('sha256', key).update(data).digest())
+  }
+  for (let i = 0; i < HMAC_BLOCK_BYTES; i++) {
+    const byte = i < key.length ? key[i]! : 0
+    hmacInner[i] = byte ^ 0x36
+    hmacOuter[i] = byte ^ 0x5c
+  }
+  hmacInner.set(data, HMAC_BLOCK_BYTES)
+  const inner = hmacInner.subarray(0, HMAC_BLOCK_BYTES + data.length)
+  hmacOuter.set(crypto.hash('sha256', inner, 'buffer'), HMAC_BLOCK_BYTES)
+  const mac = plainArray(crypto.hash('sha256', hmacOuter, 'buffer'))
+  inner.fill(0)
+  hmacOuter.fill(0)
+  return mac
+}
+
 /** RFC 5869 written out: crypto.hkdfSync refuses an `info` of more than 1,024 bytes. */
 function hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
   if (!Number.isInteger(length) || length < 1 || length > 8_160) throw new RangeError('length must be 1 to 8,160')
-  const key = crypto.createHmac('sha256', salt).update(ikm).digest()
+  const key = hmacSha256(salt, ikm)
   const out = new Uint8Array(length)
   let block: Uint8Array = EMPTY
   for (let at = 0, counter = 1; at < length; at += 32, counter++) {
-    block = crypto.createHmac('sha256', key).update(block).update(info).update(Uint8Array.of(counter)).digest()
+    block = hmacSha256(key, concatBytes(block, info, Uint8Array.of(counter)))
     out.set(block.subarray(0, Math.min(32, length - at)), at)
   }
   return out
@@ -98,10 +135,19 @@ function hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length:
 
 function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null {
   expectLength('private key', privateKey, 32)
+  return agreed(privateKeyObject('X25519', privateKey), publicKey)
+}
+
+function agreed(privateKey: crypto.KeyObject, publicKey: Uint8Array): Uint8Array | null {
   expectLength('public key', publicKey, 32)
-  const keys = { privateKey: privateKeyObject('X25519', privateKey), publicKey: publicKeyObject('X25519', publicKey) }
+  const name = latin1(publicKey)
+  let key = agreeKeys.get(name)
+  if (key === undefined) {
+    key = publicKeyObject('X25519', publicKey)
+    agreeKeys.set(name, key)
+  }
   try {
-    return plainArray(crypto.diffieHellman(keys))
+    return plainArray(crypto.diffieHellman({ privateKey, publicKey: key }))
   } catch {
     // OpenSSL refuses to derive when the result is all zero; any 32 bytes import, so nothing else is left to fail.
     return null

@@ -11,7 +11,7 @@ import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { concatBytes, EMPTY, equalBytes } from '../bytes.ts'
 import { TAG_BYTES } from '../limits.ts'
 import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
-import type { Aead, Primitives, Signer } from './primitives.ts'
+import type { Aead, Primitives, Signer, X25519Pair } from './primitives.ts'
 
 // @noble/ed25519 brings no hash of its own; its synchronous functions take one through this hook.
 hashes.sha512 = sha512
@@ -38,6 +38,11 @@ export const noble: Primitives = {
   x25519PublicKey(privateKey) {
     expectLength('private key', privateKey, 32)
     return x25519.getPublicKey(privateKey)
+  },
+  x25519Pair(privateKey): X25519Pair {
+    const publicKey = noble.x25519PublicKey(privateKey)
+    const kept = privateKey.slice()
+    return { publicKey, agree: (theirs) => noble.x25519(kept, theirs) }
   },
   ed25519Signer(seed): Signer {
     expectLength('seed', seed, 32)

@@ -24,6 +24,13 @@ export interface Signer {
   sign(message: Uint8Array): Uint8Array
 }
 
+/** An X25519 private key that is ready to agree, as often as is wanted: whatever the provider needs to be fast. */
+export interface X25519Pair {
+  readonly publicKey: Uint8Array
+  /** As `Primitives.x25519` with this private key. */
+  agree(publicKey: Uint8Array): Uint8Array | null
+}
+
 export interface Primitives {
   sha256(data: Uint8Array): Uint8Array
   sha512(data: Uint8Array): Uint8Array
@@ -33,6 +40,8 @@ export interface Primitives {
   /** RFC 7748 with clamping. Null when the result is all zero (a low-order public key). Keys are 32 bytes. */
   x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null
   x25519PublicKey(privateKey: Uint8Array): Uint8Array
+  /** The private key is copied. */
+  x25519Pair(privateKey: Uint8Array): X25519Pair
   /** `seed` is the 32-byte RFC 8032 private key. */
   ed25519Signer(seed: Uint8Array): Signer
   /**

@@ -2,6 +2,8 @@
 // in what nodes say of themselves on `$mesh/node`. It checks records, and which of their addresses may be taken from whom. It
 // keeps no book and decides nothing about links. docs/protocol.md, "Peer exchange".
 
+import { toHex } from '../bytes.ts'
+import { BoundedCache } from '../crypto/bounded-cache.ts'
 import type { Primitives } from '../crypto/primitives.ts'
 import { MeshError } from '../errors.ts'
 import { encodeCbor } from '../framing/cbor.ts'
@@ -10,11 +12,16 @@ import type { Identities, Identity } from '../identity/identities.ts'
 import type { Network } from '../identity/network.ts'
 import { decodeNodeRecord, type NodeRecord } from '../identity/node-record.ts'
 import { addressesWithinReach } from '../identity/reach.ts'
-import { PEERS_BYTES_MAX, PEERS_MAX } from '../limits.ts'
+import { NODE_RECORD_BYTES_MAX, PEERS_BYTES_MAX, PEERS_MAX } from '../limits.ts'
 
 /** CBOR heads of an array of at most 32, and of a byte string of at most 2,560. */
 const ARRAY_HEAD_BYTES = 2
 const BYTES_HEAD_BYTES = 3
+/**
+ * Records that are remembered as genuine: the same one comes in a node's `about`, in what it tells of itself, and in what its
+ * neighbours tell of it, and again whenever it comes back. Of the same bytes, so that nothing is held twice.
+ */
+const GENUINE_MAX = 1_024
 
 export interface ExchangeOptions {
   readonly network: Network
@@ -44,6 +51,8 @@ export class Exchange {
   readonly #neighbours = new Map<string, Neighbour>()
   /** By the bytes that came, so that they are verified once. */
   readonly #checked = new WeakMap<Uint8Array, NodeRecord>()
+  /** By SHA-256. */
+  readonly #genuine = new BoundedCache<string, NodeRecord>(GENUINE_MAX)
 
   constructor(options: ExchangeOptions) {
     this.#options = options
@@ -137,6 +146,13 @@ export class Exchange {
 
   #decode(bytes: Uint8Array): NodeRecord {
     const { network, identities, primitives } = this.#options
-    return decodeNodeRecord(bytes, network, identities, primitives)
+    if (bytes.length > NODE_RECORD_BYTES_MAX) throw new MeshError('bad-peers', `a node record of ${bytes.length} bytes`)
+    const digest = toHex(primitives.sha256(bytes))
+    let record = this.#genuine.get(digest)
+    if (record === undefined) {
+      record = decodeNodeRecord(bytes, network, identities, primitives)
+      this.#genuine.set(digest, record)
+    }
+    return record
   }
 }

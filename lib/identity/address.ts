@@ -2,10 +2,11 @@
 // or a name, with or without /p2p. Resolves nothing and dials nothing. docs/protocol.md section 5.
 
 import { type Component, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { concatBytes } from '../bytes.ts'
 import { MeshError, reasonOf } from '../errors.ts'
 import { ADDRESS_BYTES_MAX } from '../limits.ts'
 import { DEFAULT_PORT } from '../options.ts'
-import { parseIp } from './ip.ts'
+import { bytesOfIp4, bytesOfIp6, parseIp } from './ip.ts'
 import { peerIdOf, publicKeyOfPeerId } from './peer-id.ts'
 
 export { type Scope, scopeOf } from './ip.ts'
@@ -31,6 +32,9 @@ export interface AddressRules {
   readonly allowPortZero?: boolean
 }
 
+/** Multiaddr's numbers of these protocols, as varints. */
+const IP_CODES = { ip4: Uint8Array.of(0x04), ip6: Uint8Array.of(0x29) } as const
+const TCP_CODE = [0x06] as const
 /** Longer text cannot be an address; the bound keeps the multiaddr parser from working on junk. */
 const TEXT_LENGTH_MAX = 1_024
 // RFC 1123, and underscores, which real networks have. A last label of digits only would be a mistyped IPv4 address.
@@ -71,6 +75,12 @@ export function hostPort(address: { readonly host: string; readonly port: number
 
 /** The binary multiaddr, at most 256 bytes, with its `p2p` part when `peer` is set. Throws MeshError `bad-address` if longer. */
 export function addressToBytes(address: Address): Uint8Array {
+  // What each connection tells the other end, without going by way of text.
+  if (address.peer === null && (address.kind === 'ip4' || address.kind === 'ip6')) {
+    const ip = address.kind === 'ip4' ? bytesOfIp4(address.host) : bytesOfIp6(address.host)
+    if (ip !== null)
+      return concatBytes(IP_CODES[address.kind], ip, Uint8Array.of(...TCP_CODE, address.port >>> 8, address.port))
+  }
   const { bytes } = multiaddr(formatAddress(address))
   if (bytes.length > ADDRESS_BYTES_MAX) throw bad('its binary form is too long')
   return bytes

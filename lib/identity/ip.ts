@@ -3,9 +3,26 @@
 
 /** The 4 bytes of a dotted quad (no leading zeros), or null. */
 export function bytesOfIp4(text: string): Uint8Array | null {
-  const parts = text.split('.')
-  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) < 256)) return null
-  return Uint8Array.from(parts, Number)
+  if (text.length > 15) return null
+  const bytes = new Uint8Array(4)
+  let at = 0
+  // Of the part that is being read; -1: it has no digit yet.
+  let value = -1
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30
+    if (digit >= 0 && digit <= 9) {
+      if (value === 0) return null
+      value = value < 0 ? digit : value * 10 + digit
+      if (value > 255) return null
+    } else {
+      if (text[i] !== '.' || value < 0 || at === 3) return null
+      bytes[at++] = value
+      value = -1
+    }
+  }
+  if (at < 3 || value < 0) return null
+  bytes[3] = value
+  return bytes
 }
 
 /** The 16 bytes of an IPv6 literal (RFC 4291 section 2.2, no zone), or null. */

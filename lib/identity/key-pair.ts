@@ -1,7 +1,7 @@
 // A node's own keys, all made from one seed. Where the seed comes from is key-file.ts's matter. docs/protocol.md section 2.
 
 import { expectLength } from '../crypto/inputs.ts'
-import type { Primitives, Signer } from '../crypto/primitives.ts'
+import type { Primitives, Signer, X25519Pair } from '../crypto/primitives.ts'
 import type { Identities, Identity } from './identities.ts'
 
 export interface KeyPair {
@@ -11,6 +11,8 @@ export interface KeyPair {
   readonly signer: Signer
   /** clamp(SHA-512(seed)[0..32]): the private key of `identity.x25519Key`. */
   readonly x25519PrivateKey: Uint8Array
+  /** Agrees with `x25519PrivateKey`, without importing it each time. */
+  readonly agree: X25519Pair['agree']
 }
 
 /** The keys of a 32-byte seed, which is copied. Throws TypeError on another length. */
@@ -24,5 +26,6 @@ export function keyPairFromSeed(seed: Uint8Array, identities: Identities, primit
   const x25519PrivateKey = primitives.sha512(kept).slice(0, 32)
   x25519PrivateKey[0] = x25519PrivateKey[0]! & 248
   x25519PrivateKey[31] = (x25519PrivateKey[31]! & 127) | 64
-  return Object.freeze({ seed: kept, identity, signer, x25519PrivateKey })
+  const { agree } = primitives.x25519Pair(x25519PrivateKey)
+  return Object.freeze({ seed: kept, identity, signer, x25519PrivateKey, agree })
 }

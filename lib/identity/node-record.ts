@@ -66,7 +66,7 @@ export function decodeNodeRecord(
   if (!Array.isArray(places) || places.length > LISTEN_ADDRESSES_MAX)
     throw bad('its addresses are not a list of at most 8')
   const addresses = places.flatMap(addressesOf)
-  // The signature is asked before the identity: refusing a forgery then costs a tenth of admitting a key.
+  // The signature is asked before the identity: a forgery then costs one operation, and names no key that is remembered.
   if (!primitives.ed25519Verify(publicKey, signedText(network, signedPart, primitives), signature)) {
     throw bad('its signature is not valid in this network')
   }

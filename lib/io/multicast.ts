@@ -2,8 +2,9 @@
 // lib/discovery/mdns.ts's. RFC 6762 sections 3, 11 and 18; docs/protocol.md, "Discovery".
 
 import { createSocket } from 'node:dgram'
+import { createRequire } from 'node:module'
 import { BlockList, isIPv6 } from 'node:net'
-import multicastDns from 'multicast-dns'
+import type multicastDnsPackage from 'multicast-dns'
 import { plainHost } from './endpoint.ts'
 import type { DnsPacket, DnsRecord, Endpoint, InterfaceAddress, Multicast, MulticastSocket } from './world.ts'
 
@@ -15,12 +16,16 @@ const CLOSE_MS = 500
 /** A packet of 9,000 bytes (RFC 6762 section 17) with real names does not hold more; the rest is not looked at. */
 const RECORDS_MAX = 128
 
+/** The package is loaded by the first who needs it: many nodes do without. It is a CommonJS one, so that this takes no turn. */
+const require = createRequire(import.meta.url)
+
 /** The machine's multicast DNS. */
 export const nodeMulticast: Multicast = { open }
 
 type Events = Parameters<Multicast['open']>[1]
 
 function open(on: InterfaceAddress, events: Events): MulticastSocket {
+  const multicastDns = require('multicast-dns') as typeof multicastDnsPackage
   const isOnLink = linkOf(on)
   let ready = false
   let closing: Promise<void> | null = null

@@ -13,14 +13,15 @@ interface StreamHandle {
   useUserBuffer?(buffer: Uint8Array): void
 }
 
+/** The keys of the properties, which are the same on every socket; null before the first. */
+let keys: { readonly buffer: symbol; readonly callback: symbol; readonly generator: symbol } | null = null
+
 /** `data` gets views of the shared buffer. Returns whether it could be done; if not, nothing has changed. */
 export function readIntoShared(socket: NetSocket, data: (bytes: Uint8Array) => void): boolean {
   const handle = (socket as unknown as { _handle?: StreamHandle | null })._handle
-  const symbols = Object.getOwnPropertySymbols(socket)
-  const [buffer, callback, generator] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
-    symbols.find((symbol) => symbol.description === name),
-  )
-  if (typeof handle?.useUserBuffer !== 'function' || !buffer || !callback || !generator) return false
+  keys ??= keysOn(socket)
+  if (typeof handle?.useUserBuffer !== 'function' || keys === null) return false
+  const { buffer, callback, generator } = keys
   const slots = socket as unknown as Record<symbol, unknown>
   if (slots[buffer] !== null) return false
   slots[buffer] = shared
@@ -31,4 +32,12 @@ export function readIntoShared(socket: NetSocket, data: (bytes: Uint8Array) => v
   }
   handle.useUserBuffer(shared)
   return true
+}
+
+function keysOn(socket: NetSocket): typeof keys {
+  const symbols = Object.getOwnPropertySymbols(socket)
+  const [buffer, callback, generator] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
+    symbols.find((symbol) => symbol.description === name),
+  )
+  return buffer && callback && generator ? { buffer, callback, generator } : null
 }

@@ -80,7 +80,8 @@ export class TcpSocket implements Socket {
   }
 
   end(): void {
-    if (!this.#detached) this.#socket.end()
+    // Ending twice makes an Error with its stack, which nobody gets to see.
+    if (!this.#detached && !this.#socket.writableEnded) this.#socket.end()
   }
 
   destroy(options?: { reset?: boolean }): void {

@@ -2,48 +2,34 @@
 // One absolute deadline holds for all of it, whatever the pace of the bytes. A stranger gets no answer: whatever is wrong
 // before the other end is proven closes the socket without a word. docs/protocol.md, "Handshake and opening".
 
-import { EMPTY, equalBytes } from '../bytes.ts'
-import type { Primitives } from '../crypto/primitives.ts'
+import { concatBytes, EMPTY, equalBytes } from '../bytes.ts'
 import { MeshError } from '../errors.ts'
-import { type CborValue, decodeCbor, encodeCbor } from '../framing/cbor.ts'
 import { CborReader } from '../framing/cbor-reader.ts'
 import { encodeFrame, type Frame, FrameReader, FrameType } from '../framing/frames.ts'
 import { decodeGoodbye, encodeGoodbye, GoodbyeCode } from '../framing/goodbye.ts'
 import { RecordOpener, RecordReader, RecordSealer, sealedLength } from '../framing/records.ts'
 import type { Identities, Identity } from '../identity/identities.ts'
-import type { KeyPair } from '../identity/key-pair.ts'
-import type { Network } from '../identity/network.ts'
 import { Alarm } from '../io/alarm.ts'
-import type { Clock, Endpoint, Random, Socket } from '../io/world.ts'
+import type { Clock, Endpoint, Socket } from '../io/world.ts'
 import {
-  FEATURE_BYTES_MAX,
-  FEATURES_MAX,
   HANDSHAKE_RECORD_BYTES_MAX,
   PEERS_BYTES_MAX,
   PEERS_MAX,
   RECORD_BYTES_MAX,
   UNPROVEN_BYTES_MAX,
 } from '../limits.ts'
-import { HandshakeState } from '../noise/handshake-state.ts'
+import type { HandshakeState } from '../noise/handshake-state.ts'
 import { type About, decodeAbout } from './about.ts'
 import type { Farewells } from './farewells.ts'
+import { decodeHandshakePayload } from './handshake-payload.ts'
+import { type HandshakesContext, handshakesOf } from './handshakes.ts'
 import { PREAMBLE } from './preamble.ts'
 
-const PATTERN = 'XXpsk0'
-/** Keys of the map in handshake payloads; numbers are never reused. */
-const PayloadKey = { identity: 1, features: 2 } as const
-
 /** What every opening of one node shares. */
-export interface OpeningContext {
+export interface OpeningContext extends HandshakesContext {
   readonly clock: Clock
   readonly farewells: Farewells
-  readonly random: Random
-  readonly primitives: Primitives
   readonly identities: Identities
-  readonly keyPair: KeyPair
-  readonly network: Network
-  /** Features offered in the handshake. */
-  readonly features: readonly string[]
   /** The body of our `about` for a connection whose other end is `remote`. `keep`: see About. */
   about(remote: Endpoint, keep: boolean): Uint8Array
   /** Throws a MeshError with a remote fault when the node record is not genuine or not of this identity. */
@@ -99,6 +85,8 @@ export class Opening {
   readonly #records = new RecordReader(HANDSHAKE_RECORD_BYTES_MAX)
   readonly #deadline: Alarm
   #phase: Phase
+  /** What goes out in one write when the bytes at hand have been read: each write is a packet, and wakes the other end. */
+  #unsent: Uint8Array[] = []
   #messages = 0
   #features: readonly string[] = []
 
@@ -119,24 +107,16 @@ export class Opening {
     this.#expected = role.initiator ? role.expected : null
     this.#keep = role.initiator && role.keep
     this.#events = events
-    const { keyPair, network, primitives, random } = context
-    const state = new HandshakeState({
-      pattern: PATTERN,
-      initiator: role.initiator,
-      prologue: PREAMBLE,
-      primitives,
-      random: (length) => random.bytes(length),
-      s: { privateKey: keyPair.x25519PrivateKey, publicKey: keyPair.identity.x25519Key },
-      psks: [network.psk],
-    })
+    const state = handshakesOf(context).begin(role.initiator)
     this.#phase = { name: 'noise', state }
     this.#deadline = new Alarm(context.clock, () => {
       this.#fail(new MeshError('handshake-timeout', 'the other end did not complete the handshake in time'))
     })
     this.#deadline.set(deadlineMs)
     if (role.initiator) {
-      socket.write(PREAMBLE)
+      this.#unsent.push(PREAMBLE)
       this.#writeHandshake(state, EMPTY)
+      this.#flush()
     }
     socket.attach({
       data: (bytes) => this.#received(bytes),
@@ -144,6 +124,7 @@ export class Opening {
       ended: () => this.#otherEnded(),
       closed: (error) => this.#closed(error),
     })
+    socket.shareReadBuffer?.()
     if (!role.initiator && role.first.length > 0) this.#received(role.first)
   }
 
@@ -173,6 +154,10 @@ export class Opening {
       }
     } catch (error) {
       this.#faulty(error)
+    } finally {
+      this.#flush()
+      // They are good for this call only; what is left goes to the link where it is open now.
+      this.#records.keep()
     }
   }
 
@@ -196,7 +181,7 @@ export class Opening {
     this.#messages++
     if (!this.#initiator && this.#messages === 1) {
       if (payload.length > 0) throw new MeshError('bad-handshake', 'the first handshake message has a payload')
-      this.#writeHandshake(state, this.#ownPayload())
+      this.#writeHandshake(state, handshakesOf(this.#context).payload)
       return
     }
     const identity = this.#provenIdentity(payload, state)
@@ -208,7 +193,7 @@ export class Opening {
       // Asking may have made the table give this very dial up.
       if (this.#current().name === 'over') return
       if (!admission.ok) return this.#fail(admission.error)
-      this.#writeHandshake(state, this.#ownPayload())
+      this.#writeHandshake(state, handshakesOf(this.#context).payload)
       return this.#enterAbout(state, identity)
     }
     this.#enterAbout(state, identity)
@@ -251,28 +236,14 @@ export class Opening {
     this.#phase = { name: 'over' }
     this.#deadline.cancel()
     const { sealer, opener, frames } = phase
+    this.#flush()
     const [features, records, socket] = [this.#features, this.#records, this.#socket]
     this.#events.opened({ identity, about, features, socket, records, frames, sealer, opener })
   }
 
-  #ownPayload(): Uint8Array {
-    const { keyPair, features } = this.#context
-    return encodeCbor(
-      new Map<number, Uint8Array | string[]>([
-        [PayloadKey.identity, keyPair.identity.publicKey],
-        [PayloadKey.features, [...features]],
-      ]),
-    )
-  }
-
   #provenIdentity(payload: Uint8Array, state: HandshakeState): Identity {
-    const map = decodeCbor(payload)
-    if (!(map instanceof Map)) throw new MeshError('bad-handshake', 'a handshake payload that is not a map')
-    const publicKey = map.get(PayloadKey.identity)
-    if (!(publicKey instanceof Uint8Array) || publicKey.length !== 32) {
-      throw new MeshError('bad-handshake', 'a handshake payload without an identity of 32 bytes')
-    }
-    this.#features = decodeFeatures(map.get(PayloadKey.features))
+    const { publicKey, features } = decodeHandshakePayload(payload)
+    this.#features = features
     const identity = this.#context.identities.admit(publicKey)
     if (identity === null) throw new MeshError('bad-identity', 'the identity is not an acceptable Ed25519 public key')
     if (state.remoteStatic === null || !equalBytes(identity.x25519Key, state.remoteStatic)) {
@@ -286,13 +257,20 @@ export class Opening {
     const record = new Uint8Array(2 + message.length)
     new DataView(record.buffer).setUint16(0, message.length)
     record.set(message, 2)
-    this.#socket.write(record)
+    this.#unsent.push(record)
   }
 
   #writeSealed(sealer: RecordSealer, plain: Uint8Array): void {
     const record = new Uint8Array(sealedLength(plain.length))
     sealer.seal(plain, record, 0)
-    this.#socket.write(record)
+    this.#unsent.push(record)
+  }
+
+  #flush(): void {
+    if (this.#unsent.length === 0) return
+    const unsent = this.#unsent
+    this.#unsent = []
+    this.#socket.write(concatBytes(...unsent))
   }
 
   /** Ends a proven connection with a goodbye, after the peers that it may try instead. */
@@ -309,6 +287,7 @@ export class Opening {
     this.#writeSealed(phase.sealer, encodeFrame(FrameType.goodbye, encodeGoodbye(code, text)))
     this.#phase = { name: 'over' }
     this.#deadline.cancel()
+    this.#flush()
     this.#context.farewells.closeSoon(this.#socket)
     this.#events.failed(error, null, culprit)
   }
@@ -317,6 +296,7 @@ export class Opening {
     if (this.#phase.name === 'over') return
     this.#phase = { name: 'over' }
     this.#deadline.cancel()
+    this.#unsent = []
     this.#socket.destroy()
     this.#events.failed(error, goodbyeCode, null)
   }
@@ -351,14 +331,4 @@ export function decodePeers(body: Uint8Array): Uint8Array[] {
 export function goodbyeReason(code: number, text: string): string {
   const name = Object.entries(GoodbyeCode).find(([, value]) => value === code)?.[0] ?? 'unknown code'
   return text === '' ? `goodbye ${code} (${name})` : `goodbye ${code} (${name}): ${text}`
-}
-
-function decodeFeatures(value: CborValue | undefined): readonly string[] {
-  if (value === undefined) return []
-  const valid =
-    Array.isArray(value) &&
-    value.length <= FEATURES_MAX &&
-    value.every((item) => typeof item === 'string' && Buffer.byteLength(item) <= FEATURE_BYTES_MAX)
-  if (!valid) throw new MeshError('bad-handshake', 'features must be at most 16 texts of at most 32 bytes')
-  return value as string[]
 }

@@ -7,7 +7,7 @@ import type { Identity } from '../identity/identities.ts'
 import { bytesOfIp6, scopeOf } from '../identity/ip.ts'
 import { Alarm } from '../io/alarm.ts'
 import type { Endpoint, Socket } from '../io/world.ts'
-import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, NEWCOMERS_MAX } from '../limits.ts'
+import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, HANDSHAKES_PER_TURN_MAX, NEWCOMERS_MAX } from '../limits.ts'
 import { type Admission, type Opened, Opening, type OpeningContext } from './opening.ts'
 import { PREAMBLE, type Sniffer } from './preamble.ts'
 
@@ -31,6 +31,8 @@ export class Reception {
   /** Those whose turn to shake hands has not come, and how it begins. */
   readonly #waiting = new Map<Socket, () => void>()
   readonly #perBlock = new Map<string, number>()
+  /** Handshakes that began in this turn. */
+  #begun = 0
 
   constructor(context: OpeningContext, sniffer: Sniffer, timeoutMs: number, events: ReceptionEvents) {
     this.#context = context
@@ -94,14 +96,28 @@ export class Reception {
     })
   }
 
-  /** A bounded number at a time: each costs curve operations. Nothing more is read of those that wait. */
+  /** A bounded number at a time and in one turn: each costs curve operations. Nothing more is read of those that wait. */
   #inTurn(socket: Socket, begin: () => void): void {
-    if (this.#handshakes.size < HALF_OPEN_MAX) return begin()
+    if (this.#mayBegin) return this.#begin(begin)
     socket.pause()
     this.#waiting.set(socket, () => {
       begin()
       socket.resume()
     })
+  }
+
+  get #mayBegin(): boolean {
+    return this.#handshakes.size < HALF_OPEN_MAX && this.#begun < HANDSHAKES_PER_TURN_MAX
+  }
+
+  #begin(begin: () => void): void {
+    if (this.#begun++ === 0) {
+      this.#context.clock.endOfTurn(() => {
+        this.#begun = 0
+        this.#beginWaiting()
+      })
+    }
+    begin()
   }
 
   #handshake(socket: Socket, first: Uint8Array, deadlineMs: number): void {
@@ -129,20 +145,22 @@ export class Reception {
     else this.#perBlock.set(block, left)
     if (error !== null) this.#events.refused(error, socket.remote, culprit)
     this.#waiting.delete(socket)
-    if (this.#handshakes.delete(socket)) this.#beginNext()
+    if (this.#handshakes.delete(socket)) this.#beginWaiting()
   }
 
-  #beginNext(): void {
-    const next = this.#waiting.entries().next()
-    if (next.done) return
-    const [socket, begin] = next.value
-    this.#waiting.delete(socket)
-    begin()
+  #beginWaiting(): void {
+    while (this.#mayBegin) {
+      const next = this.#waiting.entries().next()
+      if (next.done) return
+      const [socket, begin] = next.value
+      this.#waiting.delete(socket)
+      this.#begin(begin)
+    }
   }
 }
 
 /** What counts as one address: an IPv4 address, or the /64 of an IPv6 one, since that is what one customer gets. */
 export function addressBlock(host: string): string {
-  const bytes = bytesOfIp6(host.split('%', 1)[0]!)
+  const bytes = host.includes(':') ? bytesOfIp6(host.split('%', 1)[0]!) : null
   return bytes === null ? host : toHex(bytes.subarray(0, 8))
 }

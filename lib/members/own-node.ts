@@ -1,5 +1,5 @@
-// When this node tells the network of itself anew: when its first neighbour is there, soon after anything has changed but not
-// more often than every 10 s, and at half of the time-to-live. Pure: time comes in. docs/protocol.md section 12.4.
+// When this node tells the network of itself anew: soon after its first neighbour is there, soon after anything has changed but
+// not more often than every 10 s, and at half of the time-to-live. Pure: time comes in. docs/protocol.md section 12.4.
 
 import { EMPTY, equalBytes } from '../bytes.ts'
 import { NODE_TIME_TO_LIVE_S } from '../limits.ts'
@@ -8,6 +8,13 @@ import { NODE_TIME_TO_LIVE_S } from '../limits.ts'
 export const CHANGE_MS_MIN = 10_000
 /** Both ends of a link see it come and go; they need not tell of it in the same moment. */
 export const CHANGE_JITTER_MS = 1_000
+/**
+ * The first time waits so long, and up to so much longer. Every node checks what every other one tells: where a crowd comes in
+ * one instant, that is more work than all their handshakes, and would keep most of them waiting. And the next links are
+ * seldom far away when the first is there, so that one telling does for all.
+ */
+export const FIRST_MS = 250
+export const FIRST_JITTER_MS = 750
 export const REFRESH_MS: number = (NODE_TIME_TO_LIVE_S * 1_000) / 2
 
 export interface OwnNodeOptions {
@@ -27,13 +34,13 @@ export class OwnNode {
     this.#options = options
   }
 
-  /** Something may be different now. The first time it is told with the next `tick`. */
+  /** Something may be different now. */
   changed(nowMs: number): void {
     if (this.#changeMs !== Number.POSITIVE_INFINITY) return
     const { fraction } = this.#options
     this.#changeMs =
       this.#told === null
-        ? nowMs
+        ? nowMs + FIRST_MS + fraction() * FIRST_JITTER_MS
         : Math.max(
             nowMs + fraction() * CHANGE_JITTER_MS,
             this.#told.atMs + CHANGE_MS_MIN + fraction() * CHANGE_JITTER_MS,

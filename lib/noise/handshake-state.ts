@@ -3,7 +3,7 @@
 
 import { concatBytes, EMPTY } from '../bytes.ts'
 import { expectLength } from '../crypto/inputs.ts'
-import type { Primitives } from '../crypto/primitives.ts'
+import type { Primitives, X25519Pair } from '../crypto/primitives.ts'
 import { MeshError } from '../errors.ts'
 import { RECORD_BYTES_MAX, TAG_BYTES } from '../limits.ts'
 import type { CipherState } from './cipher-state.ts'
@@ -14,6 +14,8 @@ import { SymmetricState } from './symmetric-state.ts'
 export interface DhKeyPair {
   readonly privateKey: Uint8Array
   readonly publicKey: Uint8Array
+  /** Agrees with the private key, for whoever keeps it ready; without it the key is imported for each use. */
+  readonly agree?: X25519Pair['agree']
 }
 
 export interface HandshakeOptions {
@@ -57,8 +59,11 @@ export class HandshakeState {
   #progress: Progress
   #messagesDone = 0
 
-  /** Throws TypeError when the pattern is unknown, or a key that it needs from the start is missing or of a wrong length. */
-  constructor(options: HandshakeOptions) {
+  /**
+   * `like`: a handshake with the same options that has not begun; what both have in common is taken from it. Throws TypeError
+   * when the pattern is unknown, or a key that it needs from the start is missing or of a wrong length.
+   */
+  constructor(options: HandshakeOptions, like: HandshakeState | null = null) {
     const { pattern, initiator, prologue, primitives, random, s = null, e = null, rs = null, re = null } = options
     this.#pattern = patternOf(pattern)
     this.#initiator = initiator
@@ -66,6 +71,10 @@ export class HandshakeState {
     this.#random = random
     this.#s = s
     this.#psks = options.psks ?? []
+    if (like !== null) {
+      this.#progress = { ...like.#progress, symmetric: like.#progress.symmetric.copy() }
+      return
+    }
     if (this.#psks.length !== this.#pattern.psks) throw new TypeError(`${pattern} takes ${this.#pattern.psks} psks`)
     for (const psk of this.#psks) expectLength('psk', psk, KEY_BYTES)
     for (const key of [rs, re]) if (key !== null) expectLength('remote key', key, KEY_BYTES)
@@ -75,6 +84,8 @@ export class HandshakeState {
     if (this.#pattern.initiatorKnown) symmetric.mixHash(present(initiatorStatic, 'a static key known beforehand'))
     if (this.#pattern.responderKnown) symmetric.mixHash(present(responderStatic, 'a static key known beforehand'))
     this.#progress = { symmetric, e, rs, re, psksUsed: 0 }
+    // Nothing of the first message goes before it, so that it can be mixed in now, and once for many handshakes.
+    if (this.#pattern.messages[0]?.[0] === 'psk') this.#mix('psk', this.#progress)
   }
 
   get isFinished(): boolean {
@@ -140,7 +151,7 @@ export class HandshakeState {
     const initiatorsTurn = this.#messagesDone % 2 === 0
     if (tokens === undefined) throw new Error('the handshake is finished')
     if (writing !== (initiatorsTurn === this.#initiator)) throw new Error(writing ? 'not our turn' : 'not their turn')
-    return tokens
+    return this.#messagesDone === 0 && tokens[0] === 'psk' ? tokens.slice(1) : tokens
   }
 
   #draft(): Progress {
@@ -194,19 +205,16 @@ export class HandshakeState {
       return
     }
     // The first letter is the initiator's key, the second the responder's.
-    const ours = token[this.#initiator ? 0 : 1] === 'e' ? progress.e : this.#s
-    const theirs = token[this.#initiator ? 1 : 0] === 'e' ? progress.re : progress.rs
-    const secret = this.#primitives.x25519(
-      present(ours, 'our keys').privateKey,
-      present(theirs, "the other side's key"),
-    )
+    const ours = present(token[this.#initiator ? 0 : 1] === 'e' ? progress.e : this.#s, 'our keys')
+    const theirs = present(token[this.#initiator ? 1 : 0] === 'e' ? progress.re : progress.rs, "the other side's key")
+    const secret = ours.agree ? ours.agree(theirs) : this.#primitives.x25519(ours.privateKey, theirs)
     if (secret === null) throw bad('a public key of low order')
     progress.symmetric.mixKey(secret)
   }
 
   #newKeyPair(): DhKeyPair {
     const privateKey = this.#random(KEY_BYTES)
-    return { privateKey, publicKey: this.#primitives.x25519PublicKey(privateKey) }
+    return { privateKey, ...this.#primitives.x25519Pair(privateKey) }
   }
 }
 

@@ -60,8 +60,20 @@ const TABLE: Readonly<Record<string, string>> = {
 /** The patterns without modifiers that are known here. */
 export const PATTERN_NAMES: readonly string[] = Object.freeze(Object.keys(TABLE))
 
+/** Read once each: a node's handshakes all have the same one. */
+const patterns = new Map<string, Pattern>()
+
 /** The pattern of a name such as `XX`, `XXpsk0` or `IKpsk1+psk2`. Throws TypeError on a name that is not known. */
 export function patternOf(name: string): Pattern {
+  let pattern = patterns.get(name)
+  if (pattern === undefined) {
+    pattern = readPattern(name)
+    patterns.set(name, pattern)
+  }
+  return pattern
+}
+
+function readPattern(name: string): Pattern {
   const [, base, modifiers] = /^([A-Z0-9]+)(psk\d(?:\+psk\d)*)?$/.exec(name) ?? []
   const row = base === undefined ? undefined : TABLE[base]
   if (row === undefined) throw new TypeError(`unknown Noise pattern: ${name}`)

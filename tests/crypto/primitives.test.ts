@@ -59,6 +59,8 @@ for (const [name, primitives] of providers) {
       assert.throws(() => primitives.x25519(wrong, key), TypeError)
       assert.throws(() => primitives.x25519(key, wrong), TypeError)
       assert.throws(() => primitives.x25519PublicKey(wrong), TypeError)
+      assert.throws(() => primitives.x25519Pair(wrong), TypeError)
+      assert.throws(() => primitives.x25519Pair(key).agree(wrong), TypeError)
       assert.throws(() => primitives.ed25519Signer(wrong), TypeError)
       assert.throws(() => primitives.aead(wrong), TypeError)
     }
@@ -75,6 +77,12 @@ for (const [name, primitives] of providers) {
       toHex(primitives.x25519(bob, alicePublic)!),
       '4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742',
     )
+    const kept = bob.slice()
+    const pair = primitives.x25519Pair(kept)
+    kept.fill(0)
+    assert.deepEqual(pair.publicKey, primitives.x25519PublicKey(bob))
+    for (let time = 0; time < 2; time++) assert.deepEqual(pair.agree(alicePublic), primitives.x25519(bob, alicePublic))
+    assert.equal(pair.agree(new Uint8Array(32)), null)
   })
 
   test(`${name}: nothing opens that was changed, and what is too short to hold a tag is null`, () => {
@@ -173,6 +181,7 @@ test('both providers agree on random inputs', () => {
     const other = random.bytes(32)
     assert.deepEqual(noble.x25519PublicKey(key), completedNative.x25519PublicKey(key))
     assert.deepEqual(noble.x25519(key, other), completedNative.x25519(key, other))
+    assert.deepEqual(noble.x25519Pair(key).agree(other), completedNative.x25519Pair(key).agree(other))
     const [a, b] = [noble.aead(key), completedNative.aead(key)]
     const nonce = random.below(2 ** 32) * random.below(2 ** 21)
     const sealed = a.seal(nonce, info, data)

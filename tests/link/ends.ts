@@ -8,6 +8,7 @@ import { encodeAbout } from '../../lib/link/about.ts'
 import { Farewells } from '../../lib/link/farewells.ts'
 import { Link, type LinkContext } from '../../lib/link/link.ts'
 import { type Admission, type Opened, Opening, type OpeningContext } from '../../lib/link/opening.ts'
+import { PREAMBLE } from '../../lib/link/preamble.ts'
 import { completedNative } from '../crypto/providers.ts'
 import { seeded } from '../crypto/seeded.ts'
 import { identities, keyPairOf, openNetwork } from '../identity/nodes.ts'
@@ -196,15 +197,16 @@ export function linkPair(
   ]
 }
 
-/** The socket for a dialler whose listener has read the preamble already: drops the first write. */
+/** The socket for a dialler whose listener has read the preamble already: cuts it off the first write. */
 export function withoutPreamble(socket: MemorySocket): Socket {
   let isFirst = true
   return new Proxy(socket, {
     get(target, name) {
       if (name === 'write') {
         return (bytes: Uint8Array, done?: () => void) => {
-          if (!isFirst) return target.write(bytes, done)
+          const behind = isFirst ? bytes.subarray(PREAMBLE.length) : bytes
           isFirst = false
+          if (behind.length > 0) target.write(behind, done)
         }
       }
       const value = Reflect.get(target, name, target) as unknown

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { concatBytes, utf8 } from '../../lib/bytes.ts'
 import type { MeshError } from '../../lib/errors.ts'
 import type { Endpoint } from '../../lib/io/world.ts'
-import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, NEWCOMERS_MAX } from '../../lib/limits.ts'
+import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, HANDSHAKES_PER_TURN_MAX, NEWCOMERS_MAX } from '../../lib/limits.ts'
 import type { Opened } from '../../lib/link/opening.ts'
 import { PREAMBLE, Sniffer } from '../../lib/link/preamble.ts'
 import { addressBlock, Reception } from '../../lib/link/reception.ts'
@@ -141,6 +141,32 @@ test('sixty-four shake hands at a time; those behind wait for their turn, and on
   again.write(PREAMBLE)
   desk.clock.advance(5_000)
   assert.equal(desk.codes.filter((code) => code === 'handshake-timeout').length, HALF_OPEN_MAX + 1)
+  assert.equal(desk.clock.timerCount, 0)
+})
+
+test('of a crowd that comes in one instant eight begin in a turn, in the order in which they came', () => {
+  const desk = new Desk()
+  const accepted = Array.from({ length: 20 }, () => {
+    const [dialled, socket] = memoryPair(desk.clock)
+    desk.reception.accept(socket)
+    startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null, keep: false })
+    return socket
+  })
+  const answered = (): number => accepted.filter(({ writes }) => writes > 0).length
+  const steps: number[] = []
+  for (let turn = 0, before = 0; turn < 20 && answered() < 20; turn++) {
+    desk.clock.turn()
+    if (answered() === before) continue
+    steps.push(answered() - before)
+    before = answered()
+    assert.ok(
+      accepted.every(({ writes }, i) => writes > 0 === i < before),
+      `after turn ${turn}`,
+    )
+  }
+  assert.deepEqual(steps, [HANDSHAKES_PER_TURN_MAX, HANDSHAKES_PER_TURN_MAX, 20 - 2 * HANDSHAKES_PER_TURN_MAX])
+  desk.clock.settle()
+  assert.equal(desk.opened.length, 20)
   assert.equal(desk.clock.timerCount, 0)
 })
 

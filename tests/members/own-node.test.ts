@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { EMPTY } from '../../lib/bytes.ts'
-import { CHANGE_JITTER_MS, CHANGE_MS_MIN, OwnNode, REFRESH_MS } from '../../lib/members/own-node.ts'
+import { CHANGE_JITTER_MS, CHANGE_MS_MIN, FIRST_JITTER_MS, FIRST_MS, OwnNode, REFRESH_MS } from '../../lib/members/own-node.ts'
 
 class Desk {
   nowMs = 1_000
@@ -36,13 +36,18 @@ class Desk {
   }
 }
 
-test('nothing is told before there is anything to tell, and then at once', () => {
-  const desk = new Desk()
-  assert.equal(desk.node.nextDeadlineMs(), null)
-  desk.node.tick(desk.nowMs)
-  desk.change(2)
-  desk.advance(0)
-  assert.deepEqual(desk.published, [[1_000, Uint8Array.of(2)]])
+test('nothing is told before there is anything to tell, and then within a second, with all that changed meanwhile', () => {
+  for (const fraction of [0, 0.5, 0.999]) {
+    const desk = new Desk(fraction)
+    assert.equal(desk.node.nextDeadlineMs(), null)
+    desk.node.tick(desk.nowMs)
+    desk.change(2)
+    desk.advance(FIRST_MS - 1)
+    assert.deepEqual(desk.published, [])
+    desk.change(3)
+    desk.advance(FIRST_JITTER_MS + 1)
+    assert.deepEqual(desk.published, [[1_000 + FIRST_MS + fraction * FIRST_JITTER_MS, Uint8Array.of(3)]])
+  }
 })
 
 test('further changes are told together, ten seconds after the last time at the earliest', () => {
@@ -56,8 +61,8 @@ test('further changes are told together, ten seconds after the last time at the 
     }
     desk.advance(20_000)
     assert.equal(desk.published.length, 2)
-    const [atMs, payload] = desk.published[1]!
-    assert.ok(atMs - 1_000 >= CHANGE_MS_MIN && atMs - 1_000 <= CHANGE_MS_MIN + CHANGE_JITTER_MS)
+    const [[firstMs], [atMs, payload]] = desk.published as [[number, Uint8Array], [number, Uint8Array]]
+    assert.ok(atMs - firstMs >= CHANGE_MS_MIN && atMs - firstMs <= CHANGE_MS_MIN + CHANGE_JITTER_MS)
     assert.deepEqual(payload, Uint8Array.of(7))
   }
 })
@@ -98,11 +103,11 @@ test('an orderly end takes back what was told, once, and nothing where nothing w
   desk.node.stop()
   assert.deepEqual(desk.published, [])
   desk.change(2)
-  desk.advance(0)
+  desk.advance(1_000)
   desk.change(3)
   desk.node.stop()
   desk.node.stop()
-  assert.deepEqual(desk.published.at(-1), [1_000, EMPTY])
+  assert.deepEqual(desk.published.at(-1), [2_000, EMPTY])
   assert.equal(desk.published.length, 2)
   assert.equal(desk.node.nextDeadlineMs(), null)
 })
