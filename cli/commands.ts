@@ -87,6 +87,16 @@ export const COMMANDS: Readonly<Record<Command, CommandEntry>> = {
       ['$0 request 4kQGcZvM render < page.html > page.pdf', 'by the end of a peer id, bytes in and out'],
     ],
   },
+  reply: {
+    words: 'TOPIC',
+    meaning: 'Answer what other nodes request on a topic: by a command, with a text, or with --json by a program',
+    examples: [
+      [`$0 reply time --exec date`, 'what the command prints is the answer'],
+      [`$0 reply render --exec './render -' --exec-parallel 4`, 'the question on its standard input, four at once'],
+      ['$0 reply version --text 1.2.3', 'always the same'],
+      ['coproc $0 reply sums --json', 'requests out and answers in, a JSON object a line each'],
+    ],
+  },
   ping: {
     words: 'PEER',
     meaning: 'Measure the way to a node, neighbour or not: links and time',

@@ -138,6 +138,13 @@ export function payloadFields(data: Uint8Array): { data: string } | { data64: st
   return text === null ? { data64: base64(data) } : { data: text }
 }
 
+/** As `payloadFields`, whichever is shorter inside JSON: control characters take six bytes each as text, and bodies are bounded. */
+export function payloadJson(data: Uint8Array): { data: string } | { data64: string } {
+  const fields = payloadFields(data)
+  const isLong = 'data' in fields && JSON.stringify(fields.data).length > data.length * 1.34 + 64
+  return isLong ? { data64: base64(data) } : fields
+}
+
 /** One line with its newline, without anything in it that is more than a character to a terminal. */
 export function jsonLine(value: object): string {
   const text = JSON.stringify(value)

@@ -60,6 +60,10 @@ async function carry(stream: DoorStream, { stdin, stdout }: PipeHost, interrupti
   const noInput = (error: Error): void => {
     fail(new Failure('input-failed', `standard input failed: ${reasonOf(error)}`, { cause: error }))
   }
+  const endInput = (): void => {
+    stdin.unpipe(stream)
+    stream.end()
+  }
   stdout.on('error', noOutput)
   stdin.on('error', noInput)
   try {
@@ -69,10 +73,13 @@ async function carry(stream: DoorStream, { stdin, stdout }: PipeHost, interrupti
       })
       stream.on('close', resolve)
       stdin.pipe(stream)
+      // Nobody at a keyboard should have to end what the other end has ended: `meshd pipe --listen /backup > disk.img`.
+      if (stdin.isTTY === true) stream.once('end', endInput)
       // Standard output is open until the process ends: it may be shared.
       stream.pipe(stdout, { end: false })
     })
   } finally {
+    stream.off('end', endInput)
     stdin.off('error', noInput)
     stdout.off('error', noOutput)
     stdin.unpipe(stream)

@@ -50,6 +50,7 @@ export class LocalApi {
       closing: this.#closing.signal,
       heartbeatMs,
       acknowledging: new Map(),
+      answering: new Set(),
       listeners: new StreamListeners(node),
       onGap: new Set(),
     }

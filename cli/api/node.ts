@@ -1,6 +1,7 @@
 // What the local API asks of a node, and what its parts share. Types only.
 
 import type { IncomingMessage } from 'node:http'
+import type { RequestHandler } from '../../lib/direct/handlers.ts'
 import type { TopicCount } from '../../lib/flood/topic-counts.ts'
 import type {
   MeshEvents,
@@ -14,6 +15,7 @@ import type {
   Subscription,
 } from '../../lib/types.ts'
 import type { DoorStream } from '../streams/door.ts'
+import type { OpenRequests } from './open-requests.ts'
 import type { Query } from './queries.ts'
 import type { StreamListeners } from './stream-listeners.ts'
 import type { Unacknowledged } from './unacknowledged.ts'
@@ -38,6 +40,8 @@ export interface ApiNode {
     options?: { timeoutMs?: number; signal?: AbortSignal },
   ): Promise<Uint8Array>
   ping(peer: string, options?: { signal?: AbortSignal }): Promise<{ readonly timeMs: number; readonly hops: number }>
+  /** Throws MeshError `bad-topic`, `already-registered`. Returns what takes it back. */
+  reply(topic: string, handler: RequestHandler): () => void
   handle(name: string, handler: (stream: DoorStream) => unknown): unknown
   unhandle(name: string): unknown
   open(peer: string, names: readonly string[], options?: { signal?: AbortSignal }): Promise<DoorStream>
@@ -64,6 +68,8 @@ export interface ApiContext {
   readonly heartbeatMs: number
   /** Subscriptions whose messages their readers acknowledge, by name. */
   readonly acknowledging: Map<string, Unacknowledged>
+  /** Requests that callers have been given to answer, one for each of them. */
+  readonly answering: Set<OpenRequests>
   readonly listeners: StreamListeners
   /** Told of messages that an `origin` reader passed over. */
   readonly onGap: Set<(gap: MeshEvents['gap'][0]) => void>

@@ -10,6 +10,7 @@ import { ping, request, send } from './direct.ts'
 import type { ApiCall, ApiContext } from './node.ts'
 import { publish } from './publish.ts'
 import { Query } from './queries.ts'
+import { reply, requests } from './requests.ts'
 import { listen, open, type Switching } from './streams.ts'
 import { acknowledge, subscribe } from './subscribe.ts'
 import { nodes, peers, status, topics } from './tell.ts'
@@ -36,6 +37,8 @@ export const ROUTES: readonly Route[] = [
   { method: 'POST', path: '/v1/acknowledge', query: [], answer: acknowledge },
   { method: 'POST', path: '/v1/send', query: [], answer: send },
   { method: 'POST', path: '/v1/request', query: [], answer: request },
+  { method: 'GET', path: '/v1/requests', query: ['topic', 'timeoutMs'], answer: requests },
+  { method: 'POST', path: '/v1/reply', query: [], answer: reply },
   { method: 'POST', path: '/v1/ping', query: [], answer: ping },
   { method: 'POST', path: '/v1/streams/open', query: ['peer', 'protocol'], switch: open },
   { method: 'GET', path: '/v1/streams/listen', query: ['protocol'], switch: listen },

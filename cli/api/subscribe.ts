@@ -6,6 +6,7 @@ import type { Message, SubscribeOptions } from '../../lib/types.ts'
 import { jsonLine, messageEvent } from '../json-events.ts'
 import { Output } from '../output.ts'
 import { ApiError, answerJson } from './answers.ts'
+import { last } from './lasting.ts'
 import type { ApiCall } from './node.ts'
 import { NDJSON } from './publish.ts'
 import { readObject, textIn, wholeIn } from './queries.ts'
@@ -17,7 +18,8 @@ const WAITING_BYTES_MAX: number = 4 * 1_048_576
 let subscriptions = 0
 
 /** Resolves when the reader has left, or the node is about to stop and everything was written. */
-export async function subscribe({ context, query, signal }: ApiCall, response: ServerResponse): Promise<void> {
+export async function subscribe(call: ApiCall, response: ServerResponse): Promise<void> {
+  const { context, query } = call
   const pattern = query.required('pattern')
   const [since, durable] = [query.text('since'), query.text('durable')]
   const order = query.choice('order', ['arrival', 'origin'])
@@ -61,26 +63,12 @@ export async function subscribe({ context, query, signal }: ApiCall, response: S
   output.print(jsonLine({ event: 'subscribed', pattern, subscription: name }))
   if (open !== null) context.acknowledging.set(name, open)
   context.onGap.add(onGap)
-  const heartbeat = setInterval(() => {
-    // Behind what waits it would say nothing.
-    if (response.writableLength === 0) output.print(jsonLine({ event: 'heartbeat' }))
-  }, context.heartbeatMs)
-  try {
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve()
-      else signal.addEventListener('abort', () => resolve(), { once: true })
-    })
-  } finally {
-    clearInterval(heartbeat)
+  await last(call, response, output, () => {
     context.onGap.delete(onGap)
     context.acknowledging.delete(name)
     open?.close()
     subscription.unsubscribe()
-  }
-  if (response.destroyed) return
-  output.print(jsonLine({ event: 'end' }))
-  await output.flush()
-  response.end()
+  })
 }
 
 /** A reader is done with all messages up to a number. */

@@ -1,20 +1,23 @@
-// Runs a command for each message (`sub --exec`): payload on its standard input, the rest in its environment, at most so many
-// at once. Nothing of a message ever becomes part of the command's text. docs/cli.md, "A command for each message".
+// Runs a command for each message (`sub --exec`) or request (`reply --exec`): payload on its standard input, the rest in its
+// environment, at most so many at once. docs/cli.md, "A command for each message".
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RETRY_FIRST_MS, RETRY_MAX_MS } from '../../lib/flood/readers/handler-reading.ts'
-import { Failure } from '../failures.ts'
+import { payloadOf } from '../instructions.ts'
+import type { JsonObject } from './node-client.ts'
+import { runShell, type ShellEnd } from './shell-command.ts'
 
 /** A message as the command gets it. */
 export interface RunnerMessage {
   readonly topic: string
   readonly from: string
   readonly id: string
-  readonly sequence: number
-  readonly hops: number
-  readonly replayed: boolean
   readonly data: Uint8Array
+  /** Of what was published; requests have none of these. */
+  readonly sequence?: number | undefined
+  readonly hops?: number | undefined
+  readonly replayed?: boolean | undefined
 }
 
 export interface RunnerOptions {
@@ -23,8 +26,15 @@ export interface RunnerOptions {
   /** Run again until it succeeds, after 1 s, doubling to 60 s. */
   readonly retries: boolean
   readonly stopping: AbortSignal
-  /** A command ended otherwise than with 0. `retryInMs`: when it runs again; null: it does not. */
-  failed(message: RunnerMessage, how: string, retryInMs: number | null): void
+  /** Added to every command's environment; undefined takes a variable away. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** What a command prints is an answer of at most so many bytes; null: it goes where this process prints. */
+  readonly capture: { readonly bytesMax: number; readonly stderr: Writable } | null
+  /**
+   * A command did not succeed; `end.failure` says how. `retryInMs`: when it runs again; null: it does not. Its place is taken
+   * until the promise, where there is one, has resolved.
+   */
+  failed(message: RunnerMessage, end: ShellEnd & { failure: string }, retryInMs: number | null): Promise<void> | void
 }
 
 export class CommandRunner {
@@ -44,9 +54,11 @@ export class CommandRunner {
 
   /**
    * Takes a message when fewer than `parallel` commands run; until then whoever reads messages waits here. `done` is called
-   * when the command has ended with 0. Takes nothing once `stopping` is aborted. Rejects with Failure `exec-failed` when there is no shell to run it.
+   * when the command has succeeded, with what it printed where that is captured, and holds its place as `failed` does. Takes
+   * nothing once `stopping` is aborted. Rejects with Failure `exec-failed` when there is no shell to run it, and with what
+   * `done` or `failed` reject with.
    */
-  async take(message: RunnerMessage, done: () => void): Promise<void> {
+  async take(message: RunnerMessage, done: (output: Uint8Array) => Promise<void> | void): Promise<void> {
     while (this.#running.size >= this.#options.parallel) await Promise.race(this.#running)
     if (this.#error !== null) throw this.#error
     if (this.#options.stopping.aborted) return
@@ -63,50 +75,46 @@ export class CommandRunner {
     if (this.#error !== null) throw this.#error
   }
 
-  async #see(message: RunnerMessage, done: () => void): Promise<void> {
-    const { retries, stopping, failed } = this.#options
+  async #see(message: RunnerMessage, done: (output: Uint8Array) => Promise<void> | void): Promise<void> {
+    const { command, capture, environment, retries, stopping, failed } = this.#options
+    const facts = { ...environment, ...environmentOf(message) }
     for (let retryMs = RETRY_FIRST_MS; ; retryMs = Math.min(RETRY_MAX_MS, retryMs * 2)) {
-      const how = await this.#run(message)
-      if (how === null) return done()
+      const end = await runShell({ command, input: message.data, environment: facts, capture })
+      const { failure } = end
+      if (failure === null) return done(end.output)
       const isOver = !retries || stopping.aborted
-      failed(message, how, isOver ? null : retryMs)
+      await failed(message, { ...end, failure }, isOver ? null : retryMs)
       if (!isOver) await sleep(retryMs, undefined, { signal: stopping }).catch(() => undefined)
       if (!retries) this.#failures++
       // One that would have run again comes again with the next reader of that name.
       if (isOver || stopping.aborted) return
     }
   }
-
-  /** Null when it ended with 0, else how it ended. */
-  #run(message: RunnerMessage): Promise<string | null> {
-    return new Promise((resolve, reject) => {
-      const child: ChildProcess = spawn(this.#options.command, {
-        shell: true,
-        stdio: ['pipe', 'inherit', 'inherit'],
-        env: { ...process.env, ...environmentOf(message) },
-        windowsHide: true,
-      })
-      child.once('error', (cause) =>
-        reject(new Failure('exec-failed', `cannot run a shell: ${cause.message}`, { cause })),
-      )
-      child.once('close', (code, signal) => {
-        if (code === 0) resolve(null)
-        else resolve(signal === null ? `it ended with ${code}` : `it was ended by ${signal}`)
-      })
-      // A command need not read what it is given.
-      child.stdin!.on('error', () => undefined)
-      child.stdin!.end(message.data)
-    })
-  }
 }
 
-function environmentOf({ topic, from, id, sequence, hops, replayed }: RunnerMessage): Record<string, string> {
+/** The message of a line of the local API: `message` or `request`. */
+export function messageOf(line: JsonObject): RunnerMessage {
+  const payload = payloadOf(line)
+  const data = typeof payload === 'string' ? Buffer.alloc(0) : Buffer.from(payload.data as string)
+  const { topic, from, id, sequence, hops, replayed } = line as unknown as RunnerMessage
+  return { topic, from, id, sequence, hops, replayed, data }
+}
+
+function environmentOf({
+  topic,
+  from,
+  id,
+  sequence,
+  hops,
+  replayed,
+}: RunnerMessage): Record<string, string | undefined> {
   return {
     MESHD_TOPIC: topic,
     MESHD_FROM: from,
     MESHD_ID: id,
-    MESHD_SEQUENCE: String(sequence),
-    MESHD_HOPS: String(hops),
-    MESHD_REPLAYED: replayed ? '1' : '0',
+    // A command inside a command must not see those of the outer one.
+    MESHD_SEQUENCE: sequence?.toString(),
+    MESHD_HOPS: hops?.toString(),
+    MESHD_REPLAYED: replayed === undefined ? undefined : replayed ? '1' : '0',
   }
 }

@@ -2,9 +2,9 @@
 
 import { EXIT } from '../failures.ts'
 import { payloadOf } from '../instructions.ts'
-import { jsonLine } from '../json-events.ts'
+import { jsonLine, payloadJson } from '../json-events.ts'
 import { printable } from '../printable.ts'
-import { payloadJson, payloadOfCommand } from './payload.ts'
+import { payloadOfCommand } from './payload.ts'
 import type { CommandContext } from './perform.ts'
 
 const TIMEOUT_MS = 10_000

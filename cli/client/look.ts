@@ -147,8 +147,9 @@ function reachedAt(address: string): string {
   return `${kind === 'ip6' ? `[${host}]` : host}:${port}`
 }
 
-function noteOf({ lastError, retryInMs, queuedBytes }: NeighbourSnapshot): string {
+function noteOf({ flood, lastError, retryInMs, queuedBytes }: NeighbourSnapshot): string {
   const parts = [
+    ...(flood === 'lazy' ? ['lazy'] : []),
     ...(queuedBytes > 0 ? [`${size(queuedBytes)} waiting`] : []),
     ...(retryInMs === null ? [] : [`next try in ${duration(retryInMs)}`]),
     ...(lastError === null ? [] : [lastError]),

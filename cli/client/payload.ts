@@ -2,18 +2,7 @@
 
 import { PAYLOAD_BYTES_MAX } from '../../lib/limits.ts'
 import { Failure, UsageError } from '../failures.ts'
-import { payloadFields } from '../json-events.ts'
 import type { InputStream } from '../mode.ts'
-
-/** As the API takes it: `data` or `data64`, whichever is shorter inside JSON. */
-export function payloadJson(data: Uint8Array): object {
-  const fields = payloadFields(data)
-  // Control characters take six bytes each as JSON text, and the body of a call is bounded.
-  if ('data' in fields && JSON.stringify(fields.data).length > data.length * 1.34 + 64) {
-    return { data64: Buffer.from(data.buffer, data.byteOffset, data.length).toString('base64') }
-  }
-  return fields
-}
 
 /** `word`, or all of standard input. Rejects with Failure `too-large`, or UsageError where a person would have to type it. */
 export async function payloadOfCommand(

@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<ClientCommand, () => Promise<PerformCommand>>> =
   sub: async () => (await import('./sub.ts')).sub,
   send: async () => (await import('./direct.ts')).send,
   request: async () => (await import('./direct.ts')).request,
+  reply: async () => (await import('./reply.ts')).reply,
   ping: async () => (await import('./ping.ts')).ping,
   pipe: async () => (await import('./streams.ts')).pipe,
   cp: async () => (await import('./streams.ts')).cp,

@@ -6,10 +6,10 @@ import { checkTopic } from '../../lib/flood/topics.ts'
 import { PAYLOAD_BYTES_MAX } from '../../lib/limits.ts'
 import { EXIT, UsageError } from '../failures.ts'
 import { LineInput } from '../input.ts'
-import { jsonLine } from '../json-events.ts'
+import { jsonLine, payloadJson } from '../json-events.ts'
 import type { InputLine } from '../lines.ts'
 import { printable } from '../printable.ts'
-import { payloadJson, payloadOfCommand } from './payload.ts'
+import { payloadOfCommand } from './payload.ts'
 import type { CommandContext } from './perform.ts'
 
 const CONFIRM_TIMEOUT_MS = 30_000
@@ -48,7 +48,7 @@ async function pubOne({ client, settings, host }: CommandContext, topic: string,
   const answer = await client.post('/v1/publish', { topic, ...payload, ...how, ...wait }, timeoutMs + SLACK_MS)
   if (json) host.stdout.write(jsonLine(answer))
   const { neighbours } = answer as unknown as Receipt
-  if (!json && !neighbours.some(({ outcome }) => outcome === 'queued')) {
+  if (!json && !neighbours.some(({ outcome }) => outcome !== 'dropped')) {
     host.stderr.write('meshd: no neighbour is connected; those who come while the message is kept get it then\n')
   }
   return EXIT.done

@@ -11,6 +11,8 @@ import { type GivenFlags, type Machine, sourcesOf } from '../sources.ts'
 export interface ClientSettings {
   readonly place: ApiPlace
   readonly platform: NodeJS.Platform
+  /** By this the commands in a command (`--exec`) find the same node; undefined: a variable that must not be there. */
+  readonly nodeEnvironment: Readonly<Record<string, string | undefined>>
   readonly json: boolean
   /** Null: as the command has it. */
   readonly timeoutMs: number | null
@@ -23,6 +25,8 @@ export interface ClientSettings {
   readonly order: 'arrival' | 'origin' | null
   readonly exec: string | null
   readonly execParallel: number
+  /** Of `reply`: what every request is answered with. */
+  readonly text: string | null
   /** Of `pipe`: the protocol to wait for. */
   readonly listen: string | null
 }
@@ -38,9 +42,11 @@ export const EXEC_PARALLEL_MAX = 256
 export function clientSettingsOf(given: GivenFlags, machine: Machine): ClientSettings {
   const { text, boolean } = sourcesOf(given, machine)
   const { platform } = machine
-  const api = pathOf(text('api'))
-  // Who names the socket needs no folder.
-  const dataDir = api === null ? dataDirOf(text('data-dir'), boolean('ephemeral'), machine) : null
+  const [apiFound, folderFound] = [text('api'), text('data-dir')]
+  // Who names the socket needs no folder; a folder on the command line counts before a socket in the environment.
+  const isFolder = apiFound === null || (folderFound !== null && folderFound.rank < apiFound.rank)
+  const api = isFolder ? null : pathOf(apiFound)
+  const dataDir = isFolder ? dataDirOf(folderFound, boolean('ephemeral'), machine) : null
   const place = apiPlaceOf({ api, dataDir }, platform)
   if (place === null) {
     throw new UsageError(
@@ -61,6 +67,11 @@ export function clientSettingsOf(given: GivenFlags, machine: Machine): ClientSet
   return Object.freeze({
     place,
     platform,
+    nodeEnvironment: {
+      MESHD_API: api ?? undefined,
+      MESHD_DATA_DIR: dataDir ?? undefined,
+      MESHD_EPHEMERAL: undefined,
+    },
     json: boolean('json')?.value ?? false,
     timeoutMs: line.duration('timeout', TIMEOUT_MS_MAX),
     count: line.whole('count', 1, COUNT_MAX),
@@ -72,6 +83,7 @@ export function clientSettingsOf(given: GivenFlags, machine: Machine): ClientSet
     order,
     exec,
     execParallel: execParallel ?? 1,
+    text: line.text('text'),
     listen: line.text('listen'),
   })
 }

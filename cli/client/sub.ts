@@ -6,13 +6,12 @@ import { TopicPattern } from '../../lib/flood/topics.ts'
 import { shortId } from '../../lib/identity/peer-id.ts'
 import type { SubscribeOptions } from '../../lib/types.ts'
 import { codeOf, EXIT, Failure, failureLine, UsageError } from '../failures.ts'
-import { payloadOf } from '../instructions.ts'
 import { jsonLine } from '../json-events.ts'
 import { Output } from '../output.ts'
 import { printable } from '../printable.ts'
 import { StopSignals } from '../signals.ts'
 import { Acknowledger } from './acknowledger.ts'
-import { CommandRunner, type RunnerMessage } from './command-runner.ts'
+import { CommandRunner, messageOf, type RunnerMessage } from './command-runner.ts'
 import type { JsonObject } from './node-client.ts'
 import type { CommandContext } from './perform.ts'
 import type { ClientSettings } from './settings.ts'
@@ -106,7 +105,9 @@ class Reading {
             parallel: execParallel,
             retries: durable !== null,
             stopping: stopping.signal,
-            failed: (message, how, retryInMs) => this.#commandFailed(message, how, retryInMs),
+            environment: settings.nodeEnvironment,
+            capture: null,
+            failed: (message, { failure }, retryInMs) => this.#commandFailed(message, failure, retryInMs),
           })
   }
 
@@ -202,11 +203,4 @@ class Reading {
     if (settings.json) this.#output.print(jsonLine({ event: 'command-failed', id, text: how, retryInMs }))
     else host.stderr.write(`meshd: ${printable(text)}\n`)
   }
-}
-
-function messageOf(event: JsonObject): RunnerMessage {
-  const payload = payloadOf(event)
-  const data = typeof payload === 'string' ? Buffer.alloc(0) : Buffer.from(payload.data as string)
-  const { topic, from, id, sequence, hops, replayed } = event as unknown as RunnerMessage
-  return { topic, from, id, sequence, hops, replayed, data }
 }

@@ -77,7 +77,10 @@ export class FileReceiver {
       checkFileName(offer.name)
       const { fileBytesMax } = this.#options
       if (offer.size > fileBytesMax) {
-        throw new Refusal('too-large', `the other node takes files of at most ${fileBytesMax} bytes`)
+        throw new Refusal(
+          'too-large',
+          `the other node takes files of at most ${fileBytesMax} bytes (its --accept-files-max)`,
+        )
       }
       await this.#asWriter(transfer, transferId(stream.peer, offer), (id) => this.#receive(stream, reader, id, offer))
     } catch (error) {

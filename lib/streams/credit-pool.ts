@@ -14,6 +14,8 @@ import {
 export interface WindowBudget {
   bytes: number
   readonly bytesMax: number
+  /** Of these, what was left unread on links that are over; absent: nothing yet. */
+  leftBytes?: number
 }
 
 /** One link's windows. Their sum stays within LINK_WINDOWS_BYTES_MAX as long as there are at most STREAMS_PER_LINK_MAX of them. */
@@ -21,6 +23,7 @@ export class CreditPool {
   readonly #shared: WindowBudget
   #bytes = 0
   #windows = 0
+  #isRetired = false
 
   constructor(shared: WindowBudget) {
     this.#shared = shared
@@ -63,6 +66,17 @@ export class CreditPool {
     return window / 2 < share ? window : window / 2
   }
 
+  /** The link is over: what its windows hold from now on is left for readers to come. */
+  retire(): void {
+    this.#isRetired = true
+    this.#shared.leftBytes = (this.#shared.leftBytes ?? 0) + this.#bytes
+  }
+
+  /** Whether all that links have left is within its half of the room: the other half is for links that are there. */
+  get mayLinger(): boolean {
+    return (this.#shared.leftBytes ?? 0) <= this.#shared.bytesMax / 2
+  }
+
   /** Part of a window is not needed any more. */
   giveBack(bytes: number): void {
     this.#count(-bytes)
@@ -87,5 +101,6 @@ export class CreditPool {
   #count(bytes: number): void {
     this.#bytes += bytes
     this.#shared.bytes += bytes
+    if (this.#isRetired) this.#shared.leftBytes = (this.#shared.leftBytes ?? 0) + bytes
   }
 }

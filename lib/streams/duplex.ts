@@ -12,9 +12,9 @@ const WRITABLE_BYTES = 262_144
 
 /**
  * Both directions are open until each has ended: `end` closes ours and leaves the other one readable. `destroy` gives the
- * stream up; the other end is told why by a code (see `StreamResetError`). A stream that the other end gave up, or whose
- * link is over, is destroyed with a MeshError. Without a listener for `error` that is nobody's uncaught exception: what a
- * peer does must not end a program.
+ * stream up; the other end is told why by a code (see `StreamResetError`). A stream that the other end gave up is destroyed
+ * with a MeshError, and so is one whose link is over, behind what came on it before and was not read yet; unless both ends
+ * had said all. Without a listener for `error` that is nobody's uncaught exception: what a peer does must not end a program.
  *
  * `for await` leaves the writing side open when it has read to the end, unlike Node's own, so that an answer can follow; it
  * destroys the stream when it is left before.
@@ -41,7 +41,11 @@ export class MeshStream extends Duplex {
     this.id = stream.number
     this.#stream = stream
     this.on('error', () => {})
+    const isRead = (): boolean => this.readableFlowing !== null
     const user: StreamUser = {
+      get isRead() {
+        return isRead()
+      },
       arrived: () => this.#deliver(),
       written: (error) => {
         const done = this.#onWritten
@@ -49,7 +53,7 @@ export class MeshStream extends Duplex {
         done?.(error)
       },
       ended: () => this.#onEnded?.(),
-      failed: (error) => void this.destroy(error),
+      failed: (error, isBehindEnd) => this.#fail(error, isBehindEnd),
     }
     stream.attach(user)
   }
@@ -108,6 +112,17 @@ export class MeshStream extends Duplex {
     this.#isEndPushed = true
     this.push(null)
     // A program that never reads still hears of the end when there was nothing to read.
+    super.read(0)
+  }
+
+  /** Where the reader is to hear of the end first, that is a turn before. */
+  #fail(error: Error, isBehindEnd: boolean): void {
+    if (!isBehindEnd || this.readableEnded || this.destroyed) return void this.destroy(error)
+    this.once('end', () => void this.destroy(error))
+    if (!this.#isEndPushed) {
+      this.#isEndPushed = true
+      this.push(null)
+    }
     super.read(0)
   }
 

@@ -2,6 +2,7 @@
 // have come, so a reader that stops holds the writer back. The window grows while it, and not the reader, is what limits the
 // flow. docs/protocol.md, "Windows".
 
+import { STREAM_WINDOW_BYTES_MIN } from '../limits.ts'
 import type { CreditPool } from './credit-pool.ts'
 import { badStream } from './messages.ts'
 
@@ -87,13 +88,23 @@ export class ReceiveWindow {
     this.#giveBack()
   }
 
+  /**
+   * The link is over, behind `end`: what waits is kept for its reader, and counts as a least window at least, so that the room
+   * bounds the streams as well. False when links that are over have left too much already.
+   */
+  linger(): boolean {
+    this.#bytes = STREAM_WINDOW_BYTES_MIN
+    this.#giveBack()
+    return this.#pool.mayLinger
+  }
+
   /** The stream is over. Call once. */
   close(): void {
     this.#pool.close(this.#heldBytes)
     this.#heldBytes = 0
   }
 
-  /** Gives back what is neither in the window nor promised. */
+  /** Holds what is in the window or promised, and gives back the rest. */
   #giveBack(): void {
     const needed = Math.max(this.#bytes, this.#granted - this.#read)
     if (needed === this.#heldBytes) return

@@ -30,15 +30,20 @@ export interface StreamHost {
 
 /** The program's side. Called from `notify` only. */
 export interface StreamUser {
+  /** Somebody has begun to read: what came while the link was there is waited for before the stream fails. */
+  readonly isRead: boolean
   /** There is more to `take`, or nothing more will come. */
   arrived(): void
   /** The last `write` is done with its pieces; with an error when not all of them left. */
   written(error: Error | null): void
   /** The end of this side has left. */
   ended(): void
-  /** The stream is over before its time. */
-  failed(error: Error): void
+  /** The stream is over before its time. `isBehindEnd`: the other end had said all, and the reader is to hear of that first. */
+  failed(error: Error, isBehindEnd: boolean): void
 }
+
+/** What a program may write to a link that is over before it has to read on: more than what turns questions to answers holds. */
+const LOST_BYTES_MAX: number = 8 * 1_048_576
 
 export class Stream implements DataSource {
   readonly number: number
@@ -63,6 +68,11 @@ export class Stream implements DataSource {
   /** `done`: in good order; `dropped`: by a reset, from whichever end, or with the link. */
   #over: 'no' | 'done' | 'dropped' = 'no'
   #failure: Error | null = null
+  #isFailedBehindEnd = false
+  /** Why the link is over, while what came on it is still being read. */
+  #cutBy: Error | null = null
+  /** What was written since then and since anything was read. */
+  #lostBytes = 0
   /** A write was under way when the stream was dropped. */
   #isCutOff = false
   #start: (() => void) | null = null
@@ -124,13 +134,30 @@ export class Stream implements DataSource {
     this.#settle()
   }
 
-  /** The other end gave up, or the link is over: the program is told, what waits is dropped. */
+  /** The other end gave up: the program is told, what waits is dropped. */
   fail(error: Error): void {
     if (this.isOver) return
     this.#failure = error
     this.#drop()
     this.#tell('failed')
     this.#host.over(this, null)
+  }
+
+  /**
+   * The link is over, and the window was ended. What came can still be read, as far as there is room to keep it, and behind it
+   * the stream fails with `error`, unless both ends had said all. What this side writes goes nowhere: a reader that is fed by
+   * its own answers would stand still if that failed first, and who only writes hears of the failure at once.
+   */
+  cut(error: Error): void {
+    if (this.isOver) return
+    if (this.window.unreadBytes === 0) return this.#failBehindAll(error)
+    if (!this.window.linger()) return this.fail(error)
+    this.#cutBy = error
+    this.#outbox.clear()
+    this.#withdrawCredit()
+    this.#host.schedule.remove(this)
+    this.#afterFrames()
+    this.#host.later(this)
   }
 
   // What the program does.
@@ -140,9 +167,9 @@ export class Stream implements DataSource {
     return this.#inbox.take()
   }
 
-  /** Everything that the other end had to say was taken. */
+  /** Everything that the other end had to say was taken: never so where some of it was dropped. */
   get isTakenToItsEnd(): boolean {
-    return this.#otherEnded && this.#inbox.bytes === 0
+    return this.#otherEnded && this.#inbox.bytes === 0 && this.#over !== 'dropped'
   }
 
   /** The program has read `total` bytes in all: what it has only taken into its own buffers does not count. */
@@ -156,14 +183,16 @@ export class Stream implements DataSource {
       })
       carrier.control(this.#creditFrame)
     }
-    if (this.#otherEnded) this.#settle()
+    if (this.#cutBy !== null) this.#goOnWriting()
+    if (this.#otherEnded || this.#cutBy !== null) this.#settle()
   }
 
   /** Sends the pieces, which are the stream's until `written`. One write at a time. */
   write(pieces: readonly Uint8Array[]): void {
     this.#isWriting = true
     if (this.isOver) this.#isCutOff = true
-    else this.#outbox.fill(pieces)
+    else if (this.#cutBy === null) this.#outbox.fill(pieces)
+    else for (const piece of pieces) this.#lostBytes += piece.length
     this.#afterFrames()
     this.#host.schedule.ready(this)
   }
@@ -172,7 +201,8 @@ export class Stream implements DataSource {
   end(): void {
     if (this.isOver || this.#end !== 'none') return
     this.#end = 'wanted'
-    this.#host.schedule.ready(this)
+    if (this.#cutBy === null) this.#host.schedule.ready(this)
+    else this.#host.later(this)
   }
 
   /** The program gives the stream up. */
@@ -221,10 +251,11 @@ export class Stream implements DataSource {
       if (start !== null && this.#over !== 'dropped') start()
       const user = this.#user
       if (user === null) return
+      if (this.#cutBy !== null && !user.isRead) this.#failWriter(this.#cutBy)
       if (took(news, 'arrived') && this.#over !== 'dropped') user.arrived()
       if (took(news, 'written')) user.written(this.#isCutOff ? this.#whyNotWritten() : null)
       if (took(news, 'ended') && this.#over !== 'dropped') user.ended()
-      if (took(news, 'failed')) user.failed(this.#failure!)
+      if (took(news, 'failed')) user.failed(this.#failure!, this.#isFailedBehindEnd)
     } finally {
       const isMore = news.arrived || news.written || news.ended || news.failed
       if (isMore && this.#user !== null) this.#host.later(this)
@@ -243,8 +274,15 @@ export class Stream implements DataSource {
   /** The program's bytes come free once no frame refers to them, whatever became of the stream. */
   #afterFrames(): void {
     if (!this.#isWriting || this.#dataFrames > 0 || this.#outbox.bytes > 0) return
+    if (this.#lostBytes > LOST_BYTES_MAX && !this.isOver) return
     this.#isWriting = false
     this.#tell('written')
+  }
+
+  /** Whoever reads may need what it writes to be taken. */
+  #goOnWriting(): void {
+    this.#lostBytes = 0
+    this.#afterFrames()
   }
 
   #withdrawCredit(): void {
@@ -253,9 +291,24 @@ export class Stream implements DataSource {
     this.#creditFrame = null
   }
 
+  /** Nobody reads what came, and a write or an end waits that can never leave. */
+  #failWriter(error: Error): void {
+    if (this.isOver) return
+    const isWritten = this.#isWriting || this.#news.written
+    if (!isWritten && this.#end !== 'wanted' && this.#end !== 'queued') return
+    this.#isCutOff = isWritten
+    this.fail(error)
+  }
+
+  /** All that came was read. */
+  #failBehindAll(error: Error): void {
+    this.#isFailedBehindEnd = this.#otherEnded
+    this.fail(error)
+  }
+
   #drop(): void {
     this.#over = 'dropped'
-    this.#isCutOff = this.#isWriting
+    this.#isCutOff ||= this.#isWriting
     this.#inbox.clear()
     this.#outbox.clear()
     this.#withdrawCredit()
@@ -264,9 +317,13 @@ export class Stream implements DataSource {
     this.#afterFrames()
   }
 
-  /** Over in good order, once both ends have said all and the program has read it. */
+  /** Over in good order, once both ends have said all and the program has read it; or not, where the link was cut before. */
   #settle(): void {
-    if (this.isOver || !this.isSilent || this.window.unreadBytes > 0) return
+    if (this.isOver || this.window.unreadBytes > 0) return
+    if (!this.isSilent) {
+      if (this.#cutBy !== null) this.#failBehindAll(this.#cutBy)
+      return
+    }
     this.#over = 'done'
     this.window.close()
     this.#host.over(this, null)

@@ -84,7 +84,7 @@ export class Streams {
     }
   }
 
-  /** Streams and openings of this link. */
+  /** Streams and openings of this link; after its end, streams that are still being read. */
   get count(): number {
     return this.#streams + this.#openings.count
   }
@@ -147,15 +147,21 @@ export class Streams {
     return true
   }
 
-  /** The link is over: every stream ends with `error`. Nothing is sent any more. */
+  /**
+   * The link is over and nothing is sent any more. Every stream ends with `error`, behind what came on it and was not read yet;
+   * those on which both ends had said all are read to their end as if nothing had happened.
+   */
   closed(error: MeshError): void {
     if (this.#closedBy !== null) return
     this.#closedBy = error
     this.#schedule.stop()
+    // All windows first: what is only promised leaves the room for what has come.
     for (const entry of this.#table.values()) {
-      if (entry instanceof Stream) entry.fail(error)
+      if (entry instanceof Stream) entry.window.end()
       else entry.asked!.window.close()
     }
+    this.#pool.retire()
+    for (const entry of this.#table.values()) if (entry instanceof Stream) entry.cut(error)
     this.#table.clear()
     this.#openings.close(error)
     this.#schedule.close()

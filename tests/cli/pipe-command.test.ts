@@ -74,6 +74,18 @@ test('the other end may end first', async () => {
   assert.deepEqual(ends.opened, [{ peer: null, protocol: '/x/1' }])
 })
 
+test('at a keyboard, what the other end has ended is over', async () => {
+  const ends = new Ends()
+  Object.assign(ends.stdin, { isTTY: true })
+  const ended = pipe({ peer: null, protocol: '/x/1', openMs: null }, ends.door, ends)
+  ends.stdin.write('typed')
+  await turn()
+  ends.far.end('a file')
+  assert.equal(await ended, 0)
+  assert.equal((await readAll(ends.far)).toString(), 'typed')
+  assert.equal(ends.out, 'a file')
+})
+
 test('a reset of the other end, or a link that breaks, is an error', async () => {
   const reset = new Ends()
   const first = pipe(TO_BOB, reset.door, reset)

@@ -125,6 +125,9 @@ test('a link that breaks ends its streams with a reason, and nothing keeps the n
   mesh.network.reset(a.ip, b.ip)
   assert.equal(((await mesh.time.of(over)) as { code?: string }).code, 'connection-lost')
   await mesh.time.run(100)
+  // What came is read first.
+  const reading = readAll(held[0]!)
+  await mesh.time.of(assert.rejects(reading, { code: 'connection-lost' }))
   assert.ok(held[0]!.destroyed)
   await mesh.stop()
 })

@@ -177,7 +177,10 @@ test('an accept that does not fit its open is a fault', async () => {
   ] as const) {
     const victim = new Victim()
     victim.open(1)
-    victim.streams.open(['/y/1']).catch(() => {})
+    victim.streams.open(['/y/1']).then(
+      (stream) => victim.handled.push(stream),
+      () => {},
+    )
     await Promise.resolve()
     assert.equal(decodeOpen(victim.read().find(({ type }) => type === FrameType.open)!.body).stream, 2)
     victim.faults(FrameType.accept, accept, text)
@@ -192,7 +195,10 @@ test('data, credit or an end before the accept is a fault, and a second accept t
     [FrameType.end, varints(2)],
   ] as const) {
     const victim = new Victim()
-    victim.streams.open(['/y/1']).catch(() => {})
+    victim.streams.open(['/y/1']).then(
+      (stream) => victim.handled.push(stream),
+      () => {},
+    )
     await Promise.resolve()
     victim.faults(type, body, /not accepted/)
     victim.streams.closed(cancelled)
@@ -297,7 +303,11 @@ test('whatever frames come, they are taken, or a remote fault, and nothing else'
           assert.ok(error instanceof MeshError && error.fault === 'remote', String(error))
           // A link would be over. Here it goes on, so that more is reached.
         }
-        if (random.below(20) === 0) victim.streams.open(['/y/1']).catch(() => {})
+        if (random.below(20) === 0)
+          victim.streams.open(['/y/1']).then(
+            (stream) => victim.handled.push(stream),
+            () => {},
+          )
         if (random.below(10) === 0) victim.handled.at(-1)?.write('answer')
         if (random.below(15) === 0) victim.handled.at(-1)?.end()
         if (random.below(30) === 0) victim.handled.pop()?.destroy()
@@ -308,6 +318,8 @@ test('whatever frames come, they are taken, or a remote fault, and nothing else'
       victim.streams.closed(cancelled)
       await victim.turn()
     }
+    // What came and was not read is still there.
+    for (const stream of victim.handled) stream.destroy()
     assert.equal(victim.streams.count, 0)
     assert.equal(victim.streams.windowBytes, 0)
   }

@@ -35,6 +35,7 @@ const NEIGHBOUR: NeighbourSnapshot = {
   roundTripMs: 1.5,
   openForMs: 10,
   queuedBytes: 0,
+  flood: 'eager',
   lastError: null,
   retryInMs: null,
 }

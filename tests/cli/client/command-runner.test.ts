@@ -10,6 +10,8 @@ const message = (sequence: number): RunnerMessage => {
 }
 const stopping = new AbortController().signal
 const failed = (): void => undefined
+const environment = {}
+const capture = null
 
 async function until(condition: () => boolean): Promise<void> {
   for (let turns = 0; !condition(); turns++) {
@@ -22,9 +24,9 @@ test('no more commands run at once than are allowed, and whoever brings more wai
   const folder = temporaryFolder(t)
   const go = join(folder, 'go')
   const command = `touch '${folder}'/$MESHD_SEQUENCE; while [ ! -e '${go}' ]; do sleep 0.02; done`
-  const runner = new CommandRunner({ command, parallel: 2, retries: false, stopping, failed })
+  const runner = new CommandRunner({ command, parallel: 2, retries: false, stopping, environment, capture, failed })
   const done: number[] = []
-  const take = (sequence: number): Promise<void> => runner.take(message(sequence), () => done.push(sequence))
+  const take = (sequence: number): Promise<void> => runner.take(message(sequence), () => void done.push(sequence))
   await take(0)
   await take(1)
   let isTaken = false
@@ -47,7 +49,9 @@ test('a command that is ended by a signal has failed, and says so', async () => 
     parallel: 1,
     retries: false,
     stopping,
-    failed: (...how) => told.push(how.slice(1)),
+    environment,
+    capture,
+    failed: (_message, { failure }, retryInMs) => void told.push([failure, retryInMs]),
   })
   await runner.take(message(0), () => assert.fail('it did not succeed'))
   await runner.finish()
@@ -62,7 +66,9 @@ test('once it is to stop, nothing new is begun and a retry is not waited for', a
     parallel: 1,
     retries: true,
     stopping: stop.signal,
-    failed: (_message, _how, retryInMs) => {
+    environment,
+    capture,
+    failed: (_message, _end, retryInMs) => {
       assert.equal(retryInMs, 1_000)
       stop.abort()
     },

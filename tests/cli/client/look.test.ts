@@ -27,12 +27,14 @@ const NEIGHBOUR: NeighbourSnapshot = {
   roundTripMs: 1.5,
   openForMs: 61_000,
   queuedBytes: 2_048,
+  flood: 'lazy',
   lastError: null,
   retryInMs: null,
 }
 const WAITING: NeighbourSnapshot = {
   ...NEIGHBOUR,
   state: 'backing-off',
+  flood: null,
   peer: null,
   name: null,
   address: '/dns/host.example/tcp/1',
@@ -71,7 +73,7 @@ test('peers, nodes and topics are tables with whole ids where nobody is at a ter
   }
   assert.deepEqual(await rows('peers'), [
     ['NAME', 'ID', 'STATE', 'ADDRESS', 'TIME', 'OPEN FOR', 'NOTE'],
-    ['bob', BOB, 'open, out', '[2001:db8::7]:6374', '1.5 ms', '1 min 1 s', '2.0 KiB waiting'],
+    ['bob', BOB, 'open, out', '[2001:db8::7]:6374', '1.5 ms', '1 min 1 s', 'lazy; 2.0 KiB waiting'],
     ['', 'backing-off', 'host.example:1', 'next try in 4 s; refused'],
   ])
   assert.deepEqual((await rows('nodes')).slice(0, 3), [

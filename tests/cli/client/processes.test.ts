@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { folder, LOCAL, meshd, type Program } from '../program.ts'
+import { folder, LOCAL, MESHD, meshd, type Program } from '../program.ts'
 
 async function run(
   context: TestContext,
@@ -72,6 +72,30 @@ test('what is published at one node is printed at another, a kill is noticed, an
   assert.equal(await again.stop(), 0)
   assert.equal(existsSync(join(there, 'api.sock')), false)
   assert.equal(await first.stop(), 0)
+})
+
+test('a question is answered by a command, and a command inside it talks to the same node', async (t) => {
+  const dir = folder(t)
+  const [here, there] = [join(dir, 'here'), join(dir, 'there')]
+  const start = (dataDir: string, name: string, ...more: string[]): Program =>
+    meshd(t, ['--json', ...LOCAL, '--data-dir', dataDir, '--name', name, ...more])
+  const first = start(here, 'here')
+  const second = start(there, 'there', '--seed', await addressOf(first))
+  await Promise.all([first.sees(/"node-up".*"there"/), second.sees(/"node-up".*"here"/)])
+  const reader = meshd(t, ['sub', 'asked', '--json', '--data-dir', here])
+  await reader.sees(/"subscribed"/)
+  const exec = `read -r line; '${process.execPath}' '${MESHD}' pub asked "$line" && test "$line" != bad && echo "<$line>"`
+  const replier = meshd(t, ['reply', 'echo', '--exec', exec, '--json', '--data-dir', there])
+  await replier.sees(/"replying"/)
+  assert.deepEqual(await run(t, ['request', 'there', 'echo', 'hello', '--data-dir', here]), [0, '<hello>\n', ''])
+  await reader.sees(/"data":"hello"/)
+  const [code, out, err] = await run(t, ['request', 'there', 'echo', 'bad', '--data-dir', here])
+  assert.deepEqual([code, out], [1, ''])
+  assert.match(err, /the command failed: it ended with 1/)
+  assert.equal(await replier.stop(), 0)
+  const [nobody, , why] = await run(t, ['request', 'there', 'echo', 'x', '--data-dir', here])
+  assert.equal(nobody, 1)
+  assert.match(why, /nothing there takes|no handler|nobody/i)
 })
 
 test('without a node every command says how to start one, with exit code 3', async (t) => {

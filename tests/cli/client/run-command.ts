@@ -7,12 +7,14 @@ import type { FakeApi } from '../api/fake-api.ts'
 import { FakeHost } from '../fake-node.ts'
 // Loading them takes more turns of the event loop than a test waits for anything.
 import '../../../cli/api/server.ts'
+import '../../../cli/client/reply.ts'
 import '../../../cli/client/sub.ts'
 
 export function settingsFor({ place }: Pick<FakeApi, 'place'>, changes: Partial<ClientSettings> = {}): ClientSettings {
   return {
     place,
     platform: process.platform,
+    nodeEnvironment: { MESHD_API: place.path },
     json: false,
     timeoutMs: null,
     count: null,
@@ -24,6 +26,7 @@ export function settingsFor({ place }: Pick<FakeApi, 'place'>, changes: Partial<
     order: null,
     exec: null,
     execParallel: 1,
+    text: null,
     ...changes,
   } as ClientSettings
 }

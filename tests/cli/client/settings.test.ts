@@ -20,10 +20,31 @@ test('the node is found by the settings that it was started with', () => {
   assert.throws(() => path({ ephemeral: true }), { name: 'Error', message: /give both it and this command --api PATH/ })
 })
 
+test('a folder on the command line counts before a socket in the environment, and a socket before a folder beside it', () => {
+  assert.equal(path({ 'data-dir': 'd' }, { MESHD_API: '/run/x.sock' }), '/work/d/api.sock')
+  assert.equal(path({}, { MESHD_API: '/run/x.sock', MESHD_DATA_DIR: '/d' }), '/run/x.sock')
+  assert.equal(path({ api: '/x.sock', 'data-dir': 'd' }), '/x.sock')
+})
+
+test('a command inside a command finds the same node by what is set for it', () => {
+  const outer = [
+    [{ 'data-dir': 'd' }, { MESHD_API: '/run/x.sock', MESHD_EPHEMERAL: '1' }],
+    [{ api: 'x.sock', ephemeral: true }, { MESHD_DATA_DIR: '/d' }],
+    [{}, {}],
+    [{}, { MESHD_DATA_DIR: '/d' }],
+  ] as const
+  for (const [given, environment] of outer) {
+    const { place, nodeEnvironment } = clientSettingsOf(given, machine(environment))
+    const inner = Object.entries({ ...environment, ...nodeEnvironment }).filter(([, value]) => value !== undefined)
+    const found = clientSettingsOf({}, machine(Object.fromEntries(inner) as Record<string, string>))
+    assert.equal(found.place.path, place.path)
+  }
+})
+
 /** The settings that this page is about, without those of other commands. */
 function own(settings: ClientSettings): Record<string, unknown> {
-  const { json, timeoutMs, count, confirm, retain, ttlS, since, durable, order, exec, execParallel } = settings
-  return { json, timeoutMs, count, confirm, retain, ttlS, since, durable, order, exec, execParallel }
+  const { json, timeoutMs, count, confirm, retain, ttlS, since, durable, order, exec, execParallel, text } = settings
+  return { json, timeoutMs, count, confirm, retain, ttlS, since, durable, order, exec, execParallel, text }
 }
 
 test('what is to be done stands on the command line alone', () => {
@@ -40,6 +61,7 @@ test('what is to be done stands on the command line alone', () => {
     order: null,
     exec: null,
     execParallel: 1,
+    text: null,
   })
   const given = {
     json: true,
@@ -51,7 +73,7 @@ test('what is to be done stands on the command line alone', () => {
     since: '1d',
     durable: 'd',
   }
-  const more = { order: 'origin', exec: 'cat', 'exec-parallel': '8' }
+  const more = { order: 'origin', exec: 'cat', 'exec-parallel': '8', text: '' }
   assert.deepEqual(own(clientSettingsOf({ ...given, ...more }, machine())), {
     json: true,
     timeoutMs: 120_000,
@@ -64,6 +86,7 @@ test('what is to be done stands on the command line alone', () => {
     order: 'origin',
     exec: 'cat',
     execParallel: 8,
+    text: '',
   })
 })
 
