@@ -23,6 +23,8 @@ const SHOWING = ['help', 'version']
 /** `columns`: the terminal's width, where there is one. Rejects with UsageError. */
 export async function parseLine(args: readonly string[], version: string, columns?: number): Promise<ParsedLine> {
   let shown = ''
+  // yargs lays the help of a command out whenever it is given, which takes longer than all the rest of it.
+  const wantsHelp = args.some((arg) => arg === '--help' || arg.startsWith('--help='))
   const parser = yargs([])
     .scriptName('meshd')
     .locale('en')
@@ -45,7 +47,10 @@ export async function parseLine(args: readonly string[], version: string, column
   for (const command of Object.keys(COMMANDS) as Command[]) {
     const { words, meaning } = COMMANDS[command]
     const names = command === 'run' ? ['run', '$0'] : command
-    parser.command(names, words === '' ? meaning : `${words}: ${meaning}`, (builder) => describe(builder, command))
+    parser.command(names, words === '' ? meaning : `${words}: ${meaning}`, (builder) => {
+      declare(builder, command)
+      if (wantsHelp) describe(builder, command)
+    })
   }
   const parsed: Record<string, unknown> = await parser.parse(flagsPlain(args), {}, (_error, _argv, output) => {
     shown = output
@@ -60,20 +65,27 @@ export async function parseLine(args: readonly string[], version: string, column
 
 type Builder = ReturnType<typeof yargs>
 
-function describe(builder: Builder, command: Command): Builder {
+/** The flags that the command takes. */
+function declare(builder: Builder, command: Command): void {
   for (const flag of flagsOf(command)) {
     builder.option(flag.name, {
       type: flag.kind === 'boolean' ? 'boolean' : 'string',
       array: flag.kind === 'texts',
       ...(flag.kind === 'boolean' ? {} : { nargs: 1 }),
-      describe: `${flag.value === undefined ? '' : `${flag.value}: `}${flag.meaning} (default: ${flag.default})`,
     })
+  }
+}
+
+/** What its help says. */
+function describe(builder: Builder, command: Command): void {
+  for (const { name, value, meaning, default: standard } of flagsOf(command)) {
+    builder.describe(name, `${value === undefined ? '' : `${value}: `}${meaning} (default: ${standard})`)
   }
   const { words, meaning, examples } = COMMANDS[command]
   if (words !== '') builder.usage(`$0 ${command} ${words} [flags]\n\n${meaning}`)
   for (const [line, what] of examples) builder.example(line, what)
   const environment = environmentNameOf(FLAGS[0]!)
-  return builder.epilogue(
+  builder.epilogue(
     `Settings can also stand in the environment (${environment}, …; many values parted by commas) and in the file of --config. ` +
       'Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node is running, 4 timed out. More in docs/cli.md.',
   )

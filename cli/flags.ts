@@ -173,6 +173,14 @@ export const FLAGS: readonly Flag[] = [
     commands: RUN,
   },
   {
+    name: 'flood',
+    kind: 'text',
+    value: 'HOW',
+    meaning: 'adaptive: each message comes over one link, the others tell of it; or eager: over every link',
+    default: 'adaptive',
+    commands: RUN,
+  },
+  {
     name: 'accept-files',
     kind: 'text',
     value: 'DIR',

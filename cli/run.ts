@@ -183,9 +183,9 @@ async function meshOptions(settings: Settings, host: Host, input: LineInput): Pr
   }
   const dataDir = settings.dataDir ?? undefined
   const options = { network: { name: network, key }, listen, seeds, mdns, name, dataDir, agent: host.agent }
-  const { storeBytesMax: bytesMax, storeAgeMsMax: ageMsMax, degree: target } = settings
+  const { storeBytesMax: bytesMax, storeAgeMsMax: ageMsMax, degree: target, flood } = settings
   const store = { ...(bytesMax === null ? {} : { bytesMax }), ...(ageMsMax === null ? {} : { ageMsMax }) }
-  return { ...options, store, ...(target === null ? {} : { degree: { target } }) }
+  return { ...options, store, ...(target === null ? {} : { degree: { target } }), ...(flood === null ? {} : { flood }) }
 }
 
 /**

@@ -39,6 +39,7 @@ export interface Settings {
   readonly storeBytesMax: number | null
   readonly storeAgeMsMax: number | null
   readonly degree: number | null
+  readonly flood: 'eager' | 'adaptive' | null
   /** An absolute path, or null: other nodes can send no files here. */
   readonly acceptFiles: string | null
   readonly acceptFilesBytesMax: number
@@ -109,6 +110,7 @@ export function settingsOf(given: GivenFlags, machine: Machine): Settings {
       0,
       DEFAULTS.degree.max,
     ),
+    flood: floodOf(text('flood')),
     acceptFiles: pathOf(text('accept-files')),
     acceptFilesBytesMax:
       quantity(text('accept-files-max'), parseSize, 'a size such as 64M or 1G', 0, Number.MAX_SAFE_INTEGER) ??
@@ -176,6 +178,12 @@ function quantity(
   const value = parse(found.value)
   if (value !== null && value >= min && value <= max) return value
   throw new UsageError(`${found.from} is ${JSON.stringify(found.value)}; it must be ${should}`)
+}
+
+function floodOf(found: Found<string> | null): 'eager' | 'adaptive' | null {
+  if (found === null) return null
+  if (found.value === 'eager' || found.value === 'adaptive') return found.value
+  throw new UsageError(`${found.from} is ${JSON.stringify(found.value)}; it must be adaptive or eager`)
 }
 
 function logLevelOf(level: Found<string> | null, quiet: Found<boolean> | null): LogLevel {

@@ -41,7 +41,7 @@ export class Speaker {
 
   #note({ neighbours }: Receipt): void {
     const { warn } = this.#options
-    if (neighbours.some(({ outcome }) => outcome === 'queued')) {
+    if (neighbours.some(({ outcome }) => outcome !== 'dropped')) {
       if (this.#unheard > 1) warn('neighbours-again', `${this.#unheard} messages reached nobody; now they do again`)
       this.#unheard = 0
     } else if (++this.#unheard === 1) {

@@ -30,8 +30,8 @@ export interface MeshOptions {
     max?: number
   }
   /**
-   * `eager`: every link carries every bundle. `adaptive` lets both ends of a link agree to make it lazy; needs a peer that
-   * offers the feature, and otherwise behaves as `eager`.
+   * `adaptive`: each message comes to this node over one link, and the others only tell that they have it; where a neighbour
+   * cannot do that, or `store` keeps less than 8 MiB or 10 s, as `eager`. `eager`: every link carries every message.
    */
   flood?: 'eager' | 'adaptive'
   /**
@@ -88,7 +88,7 @@ export const DEFAULTS: ResolvedOptions = Object.freeze({
   identity: null,
   // Six random links keep a graph of thousands connected with a diameter of four to five; 12 and 64 bound what we open and hold.
   degree: Object.freeze({ target: 6, chosenMax: 12, max: 64 }),
-  flood: 'eager',
+  flood: 'adaptive',
   store: Object.freeze({ bytesMax: 64 * 1_048_576, ageMsMax: 600_000 }),
   heartbeat: Object.freeze({ intervalMs: 30_000, missedMax: 3 }),
   handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,

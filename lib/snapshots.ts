@@ -26,7 +26,7 @@ export function statsOf(wiring: Wiring, subscriptions: Subscriptions): MeshStats
       rejected: { ...router.rejected },
       checked: { ...validation.verdicts },
     },
-    links: { ...counters, ...flood.counters, queuedBytes },
+    links: { ...counters, ...flood.counters, ...flood.trees.counters, queuedBytes },
     refused: { ...refused },
     closed: { ...closed },
     seen: seen.counts,
@@ -48,6 +48,7 @@ export function neighboursOf(wiring: Wiring, nowMs: number): NeighbourSnapshot[]
       agent: link?.about.agent ?? null,
       roundTripMs: link?.roundTripMs ?? null,
       queuedBytes: link?.queuedBytes ?? 0,
+      flood: link === null ? null : wiring.flood.modeOf(link.identity.key),
     }
   })
 }

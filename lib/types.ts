@@ -87,8 +87,11 @@ export interface ValidateOptions {
   readonly badShare?: number
 }
 
-/** What became of a publication at one neighbour. `dropped`: its queue was full, or the link closed before it left. */
-export type Outcome = 'queued' | 'dropped'
+/**
+ * What became of a publication at one neighbour. `dropped`: its queue was full, or the link closed before it left.
+ * `announced`: it gets such messages from elsewhere, and is only told that this one is here.
+ */
+export type Outcome = 'queued' | 'dropped' | 'announced'
 
 export interface Receipt {
   /** `<origin>/<epoch>/<sequence>`. */
@@ -153,6 +156,8 @@ export interface NeighbourSnapshot {
   readonly roundTripMs: number | null
   readonly openForMs: number | null
   readonly queuedBytes: number
+  /** Whether this node's own messages go to it as they are published (`eager`), or are only announced; null while not open. */
+  readonly flood: 'eager' | 'lazy' | null
   readonly lastError: string | null
   /** Time until the next dial or the end of a ban; null when none is planned. */
   readonly retryInMs: number | null
@@ -197,6 +202,12 @@ export interface MeshStats {
     readonly unknownFrames: number
     readonly bundlesDropped: number
     readonly bundlesWithdrawn: number
+    /** Not sent, because that neighbour gets such bundles from elsewhere: told of instead. */
+    readonly bundlesAnnounced: number
+    /** Times that this node asked a neighbour not to send it an origin's bundles by themselves. */
+    readonly declined: number
+    /** Times that it asked for them again, since they did not come another way. */
+    readonly grafts: number
     readonly queuedBytes: number
   }
   /** Connections refused or ended before they were open, by error code. */

@@ -9,6 +9,7 @@ import { bytesKey } from './flood/bundle.ts'
 import type { BundleStore, StoredBundle } from './flood/bundle-store.ts'
 import type { Checks } from './flood/checks.ts'
 import { Flood } from './flood/flood.ts'
+import { LAZY_LINKS, offersLazyLinks } from './flood/lazy-feature.ts'
 import { messagesOf } from './flood/readers/read-bundle.ts'
 import type { Subscriptions } from './flood/subscriptions.ts'
 import { FrameType } from './framing/frames.ts'
@@ -41,7 +42,7 @@ import { addressesToVisit } from './neighbours/visits.ts'
 import { OneToOne, type Registrations } from './one-to-one.ts'
 import type { ResolvedOptions } from './options.ts'
 
-/** Admitting an identity takes up to a millisecond. */
+/** Admitting an identity takes a tenth of a millisecond, ten times that with portable cryptography. */
 const RECALLED_PER_TURN_MAX = 8
 
 export interface WiringOptions {
@@ -290,7 +291,7 @@ export class Wiring {
       identities,
       keyPair,
       network,
-      features: [],
+      features: offersLazyLinks(this.#given.options) ? [LAZY_LINKS] : [],
       about: (remote, keep) => {
         // A zone means something on this machine only.
         const observed = remote.host.includes('%') ? null : addressOf(remote)
@@ -338,14 +339,14 @@ export class Wiring {
 
   #neighbourUp(link: Link): void {
     const { identity, about, remoteHost } = link
-    this.flood.neighbourUp(identity, link)
+    this.flood.neighbourUp(identity, link, this.#isAble(link))
     this.acquaintance.neighbourUp(identity, about.record, remoteHost)
     this.oneToOne.neighbourUp(identity)
     this.#given.neighbourUp(link)
   }
 
   #neighbourReplaced(loser: Link, winner: Link): void {
-    this.flood.neighbourReplaced(winner.identity.key, winner)
+    this.flood.neighbourReplaced(winner.identity.key, winner, this.#isAble(winner))
     this.oneToOne.linkOver(loser, new MeshError('connection-lost', 'another connection with that neighbour took over'))
     for (const { into, frame } of loser.takeQueue()) {
       // What the link itself had to say (pings, answers) belongs to that connection, and so do its streams.
@@ -360,6 +361,11 @@ export class Wiring {
     this.acquaintance.neighbourDown(link.identity)
     this.oneToOne.neighbourDown(link.identity.key)
     this.#given.neighbourDown(link, reason, retryInMs, code)
+  }
+
+  /** Both ends offer lazy links. */
+  #isAble(link: Link): boolean {
+    return link.features.includes(LAZY_LINKS) && offersLazyLinks(this.#given.options)
   }
 
   *#openLinks(): IterableIterator<Link> {

@@ -28,6 +28,9 @@
 #ifndef TIMEOUTS
 #define TIMEOUTS 0 /* an answer is given up that would have come */
 #endif
+#ifndef TURNS
+#define TURNS 0 /* one direction of a link turns lazy, or eager again */
+#endif
 #ifndef FORGERIES
 #define FORGERIES 0 /* a forged copy of message 0 comes before the true one; it is told apart by its signature alone */
 #endif
@@ -70,6 +73,7 @@ typedef End {
 /* What is queued or under way from one node to another. It is lost when the receiver's end closes. */
 typedef Way {
   unsigned bundles : 3 /* from the flood */
+  bit lazy /* nothing is sent unasked: the other end has said so, of its own accord, at any moment */
   bit greeted /* a have with digests, */
   unsigned digests : 3 /* made of these */
   unsigned entries : 3 /* a have with the entries of all these; one stands for several that were not read yet */
@@ -100,6 +104,7 @@ byte failures = FAILURES
 byte gone = GONE
 byte losses = LOSSES
 byte timeouts = TIMEOUTS
+byte turns = TURNS
 byte forgeries = FORGERIES
 byte crashes = CRASHES
 
@@ -117,17 +122,24 @@ hidden byte wasEmpty
 /* What is marked as seen was delivered, or is not to be. */
 #define CHECK assert(seen[me] == (delivered[me] | exempt[me]))
 
-/* Queues a bundle for every neighbour but `from`; one that came because it was asked for, where it is not claimed. */
+/* Queues a bundle for every neighbour but `from` that wants it unasked; one that came because it was asked for, where it is
+ * not claimed. */
 inline forward(m, from, asked) {
   for (node : 0 .. 2) {
     if
     :: node != me && node != from && ends[PAIR(me, node)].isOpen && ends[PAIR(node, me)].isOpen &&
-      !(asked && (ends[PAIR(me, node)].claims & m)) ->
+      !(asked && (ends[PAIR(me, node)].claims & m)) && !ways[PAIR(me, node)].lazy ->
       ways[PAIR(me, node)].bundles = ways[PAIR(me, node)].bundles | m
     :: else fi
   }
   node = 0 /* a step must not end with a loop */
 }
+
+#ifdef WRONG_SILENT
+#define IS_TOLD(b) (!ways[PAIR(me, b)].lazy)
+#else
+#define IS_TOLD(b) true
+#endif
 
 #ifdef WRONG_CLAIM_EARLY
 #define HOLDINGS (seen[me])
@@ -140,7 +152,7 @@ inline forward(m, from, asked) {
 inline tell(changed) {
   for (node : 0 .. 2) {
     if
-    :: node != me && ends[PAIR(me, node)].exchanged && ends[PAIR(node, me)].isOpen ->
+    :: node != me && ends[PAIR(me, node)].exchanged && ends[PAIR(node, me)].isOpen && IS_TOLD(node) ->
       ways[PAIR(me, node)].entries = ways[PAIR(me, node)].entries | ENTRIES(changed)
       ways[PAIR(me, node)].held = ways[PAIR(me, node)].held | (HOLDINGS & ENTRIES(changed))
     :: else fi
@@ -214,6 +226,7 @@ inline closeEnd(a, b) {
   CLEAR4(ways[PAIR(b, a)], held, request, wanted, given)
   ways[PAIR(b, a)].answer = 0
   ways[PAIR(b, a)].more = 0
+  ways[PAIR(a, b)].lazy = 0
 }
 
 #define WANT ways[PAIR(b, a)]
@@ -251,6 +264,9 @@ end: do
   :: d_step { MINE.isOpen && !THEIRS.isOpen -> closeEnd(me, peer) }
   :: d_step { IS_DOWN -> openEnd(me, peer); openEnd(peer, me) }
   :: d_step { IS_DOWN && gone > 0 -> gone--; isGone[PAIR(me, peer)] = 1 }
+
+  /* The way out turns lazy: what waits is taken back, and what is under way may be lost. Or it turns eager again. */
+  :: d_step { turns > 0 && MINE.isOpen -> turns--; OUT.lazy = 1 - OUT.lazy; OUT.bundles = OUT.bundles & ~(OUT.lazy * ALL) }
 
   :: BUNDLE(1) :: BUNDLE(2) :: BUNDLE(4)
   :: LOSS(1) :: LOSS(2) :: LOSS(4)
@@ -360,7 +376,7 @@ active proctype Quiet() {
           assert(seen[me] == seen[peer] && !(everStored & ~seen[me]) && (CRASHES > 0 || seen[me] == ALL))
           assert(stored[me] == seen[me])
           assert(!MINE.asked && !MINE.outstanding)
-#ifndef WRONG_NO_REPAIR
+#if !defined(WRONG_NO_REPAIR) && !defined(WRONG_SILENT)
           assert(!MINE.isOpen || MINE.claims == stored[peer])
 #endif
         :: else fi

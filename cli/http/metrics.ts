@@ -66,6 +66,17 @@ export const ROWS: readonly Row[] = [
     'Bundles not sent because the neighbour had them by then.',
     (s) => s.links.bundlesWithdrawn,
   ),
+  counter(
+    'meshd_link_announced_bundles_total',
+    'Bundles not sent because the neighbour gets them from elsewhere: told of instead.',
+    (s) => s.links.bundlesAnnounced,
+  ),
+  counter(
+    'meshd_link_declined_origins_total',
+    'Times that a neighbour was asked not to send an origin by itself.',
+    (s) => s.links.declined,
+  ),
+  counter('meshd_link_grafts_total', 'Times that it was asked to send one again.', (s) => s.links.grafts),
   gauge('meshd_link_queued_bytes', 'Bytes that wait for neighbours.', (s) => s.links.queuedBytes),
   counter('meshd_refused_connections_total', 'Connections that never opened, by error code.', (s) => s.refused, 'code'),
   counter('meshd_closed_links_total', 'Links that ended, by error code.', (s) => s.closed, 'code'),

@@ -1,6 +1,6 @@
 // What all neighbours together are being asked for, so that nothing is asked of two at once. docs/protocol.md, "Repair".
 
-import { exclude, include, type Spans, without } from './spans.ts'
+import { exclude, include, type Spans, touches, without } from './spans.ts'
 
 export class AskedNumbers {
   readonly #origins = new Map<string, Map<number, number[]>>()
@@ -14,6 +14,12 @@ export class AskedNumbers {
   leftOf(originKey: string, epoch: number, spans: Spans): Spans {
     const asked = this.#origins.get(originKey)?.get(epoch)
     return asked === undefined ? spans : without(spans, asked)
+  }
+
+  /** Whether somebody is being asked for any of first…last. */
+  touches(originKey: string, epoch: number, first: number, last: number): boolean {
+    const asked = this.#origins.get(originKey)?.get(epoch)
+    return asked !== undefined && touches(asked, first, last)
   }
 
   /** None of `spans` is in it. */

@@ -4,6 +4,7 @@
 
 import { WANT_NUMBERS_MAX } from '../limits.ts'
 import type { AskedNumbers } from './asked-numbers.ts'
+import type { Due, News } from './claim-wait.ts'
 import type { Claim, Claims } from './claims.ts'
 import { encodeWant, type Given } from './repair-frames.ts'
 import type { Seen } from './seen.ts'
@@ -46,11 +47,17 @@ export interface AskingWorld {
   /** The greatest age of a bundle that is worth having. */
   readonly ageMsMax: number
   readonly isBehind: () => boolean
+  /** What came of that epoch by itself. */
+  news(originKey: string, epoch: number): News
   /** `spans` without what a neighbour that is not suspect claims too. */
   leaveToOthers(claim: Claim, spans: Spans): Spans
   /** Something that was asked of one neighbour may now be asked of others. */
   freed(nowMs: number): void
   readonly counters: { requests: number; timeouts: number; received: number }
+}
+
+interface DueClaim extends Askable {
+  readonly isOverdue: boolean
 }
 
 interface AskedClaim extends Askable {
@@ -70,6 +77,7 @@ export class Asking {
   readonly #claims: Claims
   readonly #suspicion: Suspicion
   readonly #send: (body: Uint8Array) => void
+  readonly #overdue: (originKey: string, nowMs: number) => void
   #request: Request | null = null
   #lastNumber: number
   /** Claims of which something may be missing, from `#head` on. */
@@ -90,12 +98,15 @@ export class Asking {
     suspicion: Suspicion
     lastNumber: number
     send(body: Uint8Array): void
+    /** Before a want: bundles of that origin did not come by themselves, and this neighbour has some. */
+    overdue(originKey: string, nowMs: number): void
   }) {
     this.#world = given.world
     this.#claims = given.claims
     this.#suspicion = given.suspicion
     this.#lastNumber = given.lastNumber
     this.#send = given.send
+    this.#overdue = given.overdue
   }
 
   get isSuspect(): boolean {
@@ -111,12 +122,18 @@ export class Asking {
     return this.#lastNumber
   }
 
-  /** The neighbour told this claim. What is missing of it will be asked for after a wait, in which it may still come. */
-  claimed(claim: Claim, nowMs: number, waitMs: number): void {
-    if (!claim.isWanting) {
+  /**
+   * The neighbour told this claim. What is missing of it will be asked for after a wait, in which it may still come.
+   * `isHistory`: see ClaimWait.
+   */
+  claimed(claim: Claim, nowMs: number, waitMs: number, isHistory: boolean): void {
+    const lastNumber = lastOf(claim)
+    if (claim.isWanting) {
+      claim.wait.again(lastNumber, nowMs, waitMs)
+    } else {
       if (this.#world.seen.missing(claim.originKey, claim.epoch, claim.ranges).length === 0) return
       claim.isWanting = true
-      claim.dueMs = nowMs + waitMs
+      claim.wait.begin(lastNumber, nowMs, waitMs, isHistory)
       this.#queue.push(claim)
     }
     this.#lookAtMs = Math.min(this.#lookAtMs, nowMs + waitMs)
@@ -213,19 +230,20 @@ export class Asking {
       this.#isHeldBack = false
     }
     const count = Math.min(this.#toLookAt, LOOKS_PER_STEP)
-    const found: Askable[] = []
+    const found: DueClaim[] = []
     // Whoever comes first in this want comes last in the next, so that all have their turn.
     let leader: Claim | null = null
     let looked = 0
     while (looked < count && found.length < WANT_CLAIMS_MAX) {
       const claim = this.#next()
       looked++
-      const spans = this.#askable(claim, nowMs)
-      if (spans === null) {
+      const due = this.#askable(claim, nowMs)
+      if (due === null) {
         claim.isWanting = false
         continue
       }
-      if (spans.length > 0) found.push({ claim, spans })
+      const { spans, isOverdue } = due
+      if (spans.length > 0) found.push({ claim, spans, isOverdue })
       if (spans.length > 0 && leader === null) leader = claim
       else this.#queue.push(claim)
     }
@@ -251,30 +269,32 @@ export class Asking {
   }
 
   /** What can be asked for now, maybe nothing; null when nothing is missing and the claim need not be looked at again. */
-  #askable(claim: Claim, nowMs: number): Spans | null {
+  #askable(claim: Claim, nowMs: number): Due | null {
     if (claim.isDropped) return null
-    if (claim.dueMs > nowMs) {
-      this.#nextDueMs = Math.min(this.#nextDueMs, claim.dueMs)
-      return []
-    }
-    const { seen, asked } = this.#world
-    let missing: Spans = seen.missing(claim.originKey, claim.epoch, claim.ranges)
-    if (missing.length === 0) return null
+    const { seen, asked, news } = this.#world
+    const { originKey, epoch } = claim
+    const all = seen.missing(originKey, epoch, claim.ranges)
+    if (all.length === 0) return null
+    const due = claim.wait.due(all, lastOf(claim), news(originKey, epoch), nowMs)
+    this.#nextDueMs = Math.min(this.#nextDueMs, due.nextMs)
+    let missing = due.spans
+    if (missing.length === 0) return due
     if (claim.refused.length > 0) {
       if (nowMs >= claim.retryMs) claim.refused = []
       else missing = without(missing, claim.refused)
       if (missing.length === 0) {
         this.#nextDueMs = Math.min(this.#nextDueMs, claim.retryMs)
-        return missing
+        return { ...due, spans: [] }
       }
     }
-    missing = asked.leftOf(claim.originKey, claim.epoch, missing)
+    missing = asked.leftOf(originKey, epoch, missing)
     if (this.isSuspect) missing = this.#world.leaveToOthers(claim, missing)
     if (missing.length === 0) this.#isHeldBack = true
-    return missing
+    return { ...due, spans: missing }
   }
 
-  #ask(found: readonly Askable[], nowMs: number): void {
+  #ask(found: readonly DueClaim[], nowMs: number): void {
+    for (const { claim, isOverdue } of found) if (isOverdue) this.#overdue(claim.originKey, nowMs)
     const chosen = sharesOf(found, this.#numbersMax)
     const byOrigin = new Map<string, AskedClaim[]>()
     const wanted: { originKey: string; epoch: number; ranges: Spans }[] = []
@@ -318,6 +338,10 @@ export class Asking {
     this.#lookAtMs = nowMs
     this.#world.freed(nowMs)
   }
+}
+
+function lastOf({ ranges }: Claim): number {
+  return ranges[ranges.length - 1] ?? -1
 }
 
 function deadlineOf(request: Request): number {

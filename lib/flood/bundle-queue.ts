@@ -7,10 +7,15 @@ import { varintLength, writeVarint } from '../framing/varint.ts'
 import type { OutgoingFrame, QueuePlace, SendClass } from '../link/send-queue.ts'
 import type { Outcome } from '../types.ts'
 import { ageAt, type Bundle } from './bundle.ts'
+import { type LinkTrees, treeOf } from './link-trees.ts'
 import type { Offer } from './publisher.ts'
 import type { RepairLink } from './repair.ts'
 import type { FloodLink } from './router.ts'
 
+/** A neighbour that turns trees on and off must not have a long queue searched more often. */
+const SEARCH_MS = 50
+/** A queue that is searched whenever it is asked for. */
+const SHORT_QUEUE = 64
 /** The hops are told in one byte. */
 const HOPS_TOLD_MAX = 255
 
@@ -27,24 +32,40 @@ export interface BundleCarrier {
 export interface BundleQueueCounters {
   bundlesDropped: number
   bundlesWithdrawn: number
+  /** Not sent because the neighbour did not want them unasked: it was told that they are here. */
+  bundlesAnnounced: number
+}
+
+/** Whether what is announced will be there when it is asked for. */
+export interface Keeping {
+  isKeeping(): boolean
 }
 
 export class BundleQueue implements FloodLink, RepairLink {
   readonly key: string
   readonly originKey: string
+  readonly #announced: Offer
   readonly #peer: string
+  readonly #keeping: Keeping
   readonly #counters: BundleQueueCounters
   readonly #waiting = new Map<string, BundleFrame>()
   readonly #concluded: () => void
   #carrier: BundleCarrier
+  #trees: LinkTrees
+  #searchedMs = Number.NEGATIVE_INFINITY
 
   /** `key` and `originKey` as in RepairLink; `peer` is the peer id text. `concluded`: called after each `left`. */
   constructor(
     neighbour: { key: string; originKey: string; peer: string },
     carrier: BundleCarrier,
+    trees: LinkTrees,
+    keeping: Keeping,
     counters: BundleQueueCounters,
     concluded: () => void = () => {},
   ) {
+    this.#trees = trees
+    this.#keeping = keeping
+    this.#announced = Object.freeze({ peer: neighbour.peer, outcome: 'announced' })
     this.key = neighbour.key
     this.originKey = neighbour.originKey
     this.#peer = neighbour.peer
@@ -57,9 +78,34 @@ export class BundleQueue implements FloodLink, RepairLink {
     return this.#carrier.bundleBytes
   }
 
+  get trees(): LinkTrees {
+    return this.#trees
+  }
+
+  isLazy(tree: number): boolean {
+    return this.#trees.isLazy(tree) && this.#keeping.isKeeping()
+  }
+
   /** Another connection carries this neighbour's bundles from now on. */
-  carryOver(carrier: BundleCarrier): void {
+  carryOver(carrier: BundleCarrier, trees: LinkTrees): void {
     this.#carrier = carrier
+    this.#trees = trees
+  }
+
+  announce(): Offer {
+    this.#counters.bundlesAnnounced++
+    return this.#announced
+  }
+
+  /** The neighbour does not want this tree unasked any more: takes out what waits of it. */
+  turnedLazy(tree: number, nowMs: number): void {
+    if (this.#waiting.size > SHORT_QUEUE && nowMs - this.#searchedMs < SEARCH_MS) return
+    this.#searchedMs = nowMs
+    for (const [key, frame] of this.#waiting) {
+      if (frame.tree !== tree || !this.#carrier.withdraw(frame)) continue
+      frame.announced()
+      this.#waiting.delete(key)
+    }
   }
 
   offer(bundle: Bundle): Offer {
@@ -70,7 +116,8 @@ export class BundleQueue implements FloodLink, RepairLink {
     return offer
   }
 
-  foresee(): Offer {
+  foresee(tree: number): Offer {
+    if (this.isLazy(tree)) return this.#announced
     return { peer: this.#peer, outcome: this.#carrier.wouldTake(0) ? 'queued' : 'dropped' }
   }
 
@@ -135,6 +182,17 @@ class BundleFrame implements OutgoingFrame {
 
   finished(): void {
     this.#bundle.buffer?.release()
+  }
+
+  get tree(): number {
+    return treeOf(this.#bundle.originKey)
+  }
+
+  /** It is not to be sent after all. */
+  announced(): void {
+    this.finished()
+    this.#offer.outcome = 'announced'
+    this.#counters.bundlesAnnounced++
   }
 
   dropped(): void {

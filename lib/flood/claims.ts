@@ -2,6 +2,7 @@
 // ask, whom not to send to, and whom to name as a holder. docs/protocol.md, "Repair".
 
 import { CLAIM_ENTRIES_MAX, CLAIM_RANGES_MAX, EPOCHS_PER_ORIGIN_MAX } from '../limits.ts'
+import { ClaimWait } from './claim-wait.ts'
 import { Recency, type Recent } from './recency.ts'
 import type { EpochNumbers } from './repair-frames.ts'
 import { covers, type Spans, touches, union, without } from './spans.ts'
@@ -18,8 +19,8 @@ export interface Claim extends Recent<Claim> {
   isDropped: boolean
   /** Something of it may be worth asking for: it stands in the asking queue. */
   isWanting: boolean
-  /** Not asked for before this time. */
-  dueMs: number
+  /** When and until when it waits: see claim-wait.ts. */
+  readonly wait: ClaimWait
   /** What came when asked and was not taken here, for want of room: asked for again from `retryMs` on. */
   refused: Spans
   retryMs: number
@@ -138,7 +139,7 @@ function newClaim(originKey: string, epoch: number): Claim {
     struck: [],
     isDropped: false,
     isWanting: false,
-    dueMs: 0,
+    wait: new ClaimWait(),
     refused: [],
     retryMs: 0,
     retryWaitMs: 0,

@@ -10,18 +10,23 @@ import type { KeyPair } from '../identity/key-pair.ts'
 import type { Network } from '../identity/network.ts'
 import { Alarm } from '../io/alarm.ts'
 import type { Clock, Random } from '../io/world.ts'
+import { MODE_TREES_MAX } from '../limits.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { type Bundle, type BundleMessages, bytesKey } from './bundle.ts'
 import { type BundleCarrier, BundleQueue, type BundleQueueCounters } from './bundle-queue.ts'
 import type { BundleStore } from './bundle-store.ts'
 import type { Checks } from './checks.ts'
+import { treeOf } from './link-trees.ts'
+import { decodeMode, encodeMode, type Mode } from './mode-frame.ts'
 import { OwnEpoch } from './own-epoch.ts'
 import { OwnRetained } from './own-retained.ts'
 import { Publisher } from './publisher.ts'
 import { Repair } from './repair.ts'
 import { Router } from './router.ts'
 import { Seen } from './seen.ts'
+import { StoreWatch } from './store-watch.ts'
 import type { Subscriptions } from './subscriptions.ts'
+import { Trees } from './trees.ts'
 import { Validation } from './validation.ts'
 
 export interface FloodOptions {
@@ -62,10 +67,12 @@ export class Flood {
   readonly publisher: Publisher
   readonly retained: OwnRetained
   readonly repair: Repair
-  readonly counters: BundleQueueCounters = { bundlesDropped: 0, bundlesWithdrawn: 0 }
+  readonly trees: Trees
+  readonly counters: BundleQueueCounters = { bundlesDropped: 0, bundlesWithdrawn: 0, bundlesAnnounced: 0 }
   readonly #given: FloodOptions
   readonly #ownOriginKey: string
   readonly #ownEpoch: OwnEpoch
+  readonly #storeWatch: StoreWatch
   readonly #alarm: Alarm
   readonly #orderAlarm: Alarm
   readonly #checkAlarm: Alarm
@@ -82,7 +89,17 @@ export class Flood {
     const fraction = (): number => random.fraction()
     this.seen = new Seen({ isClaimed: (...numbers) => this.repair.isClaimed(...numbers) })
     for (const { originKey, epoch, ranges } of store.taken()) this.seen.restore(originKey, epoch, ranges, clock.nowMs())
+    this.#storeWatch = new StoreWatch(store, () => clock.nowMs())
+    this.trees = new Trees({
+      ownOriginKey,
+      tell: (linkKey, mode, trees) => this.#tellMode(linkKey, mode, trees),
+      turnedLazy: (linkKey, tree, nowMs) => {
+        this.#neighbours.get(linkKey)?.bundles.turnedLazy(tree, nowMs)
+        this.repair.turnedLazy(linkKey)
+      },
+    })
     this.repair = new Repair({
+      trees: this.trees,
       store,
       seen: this.seen,
       primitives,
@@ -116,6 +133,7 @@ export class Flood {
       seen: this.seen,
       store,
       repair: this.repair,
+      arrivals: this.trees,
       validation: this.validation,
       ageMsMax,
       actions: {
@@ -175,26 +193,45 @@ export class Flood {
       case FrameType.given:
         if (neighbour !== undefined) this.#withRepair((nowMs) => this.repair.received(key, type, body, nowMs))
         return true
+      case FrameType.mode:
+        // Where one end does not offer lazy links, this is a frame that is not known.
+        if (!neighbour?.bundles.trees.isAble) return false
+        this.#modeCame(neighbour.bundles, body)
+        return true
       default:
         return false
     }
   }
 
-  neighbourUp(identity: Identity, carrier: BundleCarrier): void {
+  /** `isAble`: both ends offer lazy links. */
+  neighbourUp(identity: Identity, carrier: BundleCarrier, isAble: boolean): void {
     const { key, id: peer, publicKey } = identity
     const names = { key, peer, originKey: bytesKey(publicKey) }
-    const bundles = new BundleQueue(names, carrier, this.counters, () => this.#withRepair(() => {}))
-    this.#neighbours.set(key, { identity, bundles })
-    this.router.addLink(bundles)
-    this.#withRepair((nowMs) => this.repair.linkUp(bundles, nowMs))
+    this.#withRepair((nowMs) => {
+      const trees = this.trees.linkUp(key, isAble, nowMs)
+      const again = (): void => this.#withRepair(() => {})
+      const bundles = new BundleQueue(names, carrier, trees, this.#storeWatch, this.counters, again)
+      this.#neighbours.set(key, { identity, bundles })
+      this.router.addLink(bundles)
+      this.repair.linkUp(bundles, nowMs)
+    })
   }
 
-  neighbourReplaced(key: string, carrier: BundleCarrier): void {
+  neighbourReplaced(key: string, carrier: BundleCarrier, isAble: boolean): void {
     const neighbour = this.#neighbours.get(key)
     if (neighbour === undefined) return
-    neighbour.bundles.carryOver(carrier)
     // What was told on the other connection may not have come.
-    this.#withRepair((nowMs) => this.repair.linkUp(neighbour.bundles, nowMs))
+    this.#withRepair((nowMs) => {
+      neighbour.bundles.carryOver(carrier, this.trees.linkUp(key, isAble, nowMs))
+      this.repair.linkUp(neighbour.bundles, nowMs)
+    })
+  }
+
+  /** Whether this node's own bundles go to that neighbour by themselves; null when it is none. */
+  modeOf(key: string): Mode | null {
+    const bundles = this.#neighbours.get(key)?.bundles
+    if (bundles === undefined) return null
+    return bundles.isLazy(treeOf(this.#ownOriginKey)) ? 'lazy' : 'eager'
   }
 
   neighbourDown(key: string): void {
@@ -202,7 +239,10 @@ export class Flood {
     if (neighbour !== undefined) {
       this.#neighbours.delete(key)
       this.router.removeLink(neighbour.bundles)
-      this.#withRepair((nowMs) => this.repair.linkDown(key, nowMs))
+      this.#withRepair((nowMs) => {
+        this.trees.linkDown(key, nowMs)
+        this.repair.linkDown(key, nowMs)
+      })
     }
     this.publisher.resume()
   }
@@ -233,6 +273,20 @@ export class Flood {
     this.router.received(bundles, body)
     this.#orderChanged()
     if (this.validation.waitingCount > 0) this.#checkAlarm.set(this.validation.deadlineMs)
+  }
+
+  #modeCame(bundles: BundleQueue, body: Uint8Array): void {
+    const frame = decodeMode(body)
+    this.#withRepair((nowMs) => this.trees.modeCame(bundles.trees, frame, nowMs))
+    // Which links hold the publisher back is another question now.
+    this.publisher.resume()
+  }
+
+  #tellMode(linkKey: string, mode: Mode, trees: readonly number[]): void {
+    const bundles = this.#neighbours.get(linkKey)?.bundles
+    for (let at = 0; at < trees.length; at += MODE_TREES_MAX) {
+      bundles?.tell(FrameType.mode, encodeMode({ mode, trees: trees.slice(at, at + MODE_TREES_MAX) }))
+    }
   }
 
   #orderChanged(): void {

@@ -11,6 +11,7 @@ import type { BundleStore } from './bundle-store.ts'
 import { Claims } from './claims.ts'
 import { Digests } from './digests.ts'
 import { Giving } from './giving.ts'
+import { type LinkTrees, treeOf } from './link-trees.ts'
 import { decodeGiven, decodeHave, decodeWant, keyBytes } from './repair-frames.ts'
 import type { Seen } from './seen.ts'
 import { without } from './spans.ts'
@@ -18,6 +19,8 @@ import { Telling } from './telling.ts'
 
 /** Before what is claimed is asked for: time for eager copies to come. */
 export const CLAIM_WAIT_MS = 200
+/** The same where links may be lazy: what this neighbour tells of, another should have brought before. */
+export const LAZY_CLAIM_WAIT_MS = 100
 /** The same for what a new link's first answers to digests tell: no eager copies are under way. */
 export const FIRST_CLAIM_WAIT_MS = 20
 /** For so long what a new link tells for the first time counts as such an answer. */
@@ -34,6 +37,7 @@ export interface RepairLink {
   readonly key: string
   /** Its `Bundle.originKey`. */
   readonly originKey: string
+  readonly trees: Pick<LinkTrees, 'isAble' | 'isAnnounced' | 'isAnnouncing'>
   /** Queues a `have` or `want` before all bundles. */
   tell(type: number, body: Uint8Array): void
   /** Queues a bundle behind those given before, beside new ones; withdraws the copy that waits among these. */
@@ -45,6 +49,14 @@ export interface RepairLink {
   conclude(body: Uint8Array, left: () => void): void
 }
 
+/** What repair asks of trees.ts. */
+export interface RepairTrees {
+  /** See News in claim-wait.ts. */
+  newsMs(originKey: string, epoch: number): number
+  /** Bundles of that origin are overdue, and that neighbour has some: it is to send them by itself from now on. */
+  graft(linkKey: string, originKey: string, nowMs: number): void
+}
+
 export interface RepairOptions {
   readonly store: BundleStore
   readonly seen: Seen
@@ -53,6 +65,8 @@ export interface RepairOptions {
   readonly ownOriginKey: string
   /** The greatest age of ordinary bundles that are worth asking for: the store's. */
   readonly ageMsMax: number
+  /** Which links bring what by themselves. */
+  readonly trees: RepairTrees
   /** 0 up to 1: keeps nodes that hear the same from asking in step. */
   fraction(): number
   /** A neighbour tells the newest epoch that it saw of this node's; never 0. Nothing proves it. */
@@ -113,6 +127,9 @@ export class Repair {
       ageMsMax,
       counters: this.counters,
       isBehind: () => store.isBehind,
+      news: (originKey, epoch) => {
+        return { newest: seen.lastTaken(originKey, epoch), cameMs: options.trees.newsMs(originKey, epoch) }
+      },
       leaveToOthers: (claim, spans) => {
         let left = spans
         for (const { asking, claims } of this.#order) {
@@ -145,6 +162,14 @@ export class Repair {
         this.counters.haveBytesOut += body.length
         link.tell(FrameType.have, body)
       },
+      lazy: {
+        isAnnouncing: () => link.trees.isAnnouncing,
+        isAnnounced: (originKey, nowMs) => link.trees.isAnnounced(treeOf(originKey), nowMs),
+        covers: (originKey, epoch, ranges) => {
+          const claim = claims.find(originKey, epoch)
+          return claim !== null && without(ranges, claim.ranges).length === 0
+        },
+      },
       sharesOwn: (held) => {
         // What it told of an epoch in words is newer than its digests.
         for (const told of held) if (claims.find(told.originKey, told.epoch) === null) claims.tell(told)
@@ -157,6 +182,7 @@ export class Repair {
       suspicion: this.#suspicionOf(link.key),
       lastNumber: before?.asking.lastNumber ?? 0,
       send: (body) => link.tell(FrameType.want, body),
+      overdue: (originKey, nowMs) => this.#options.trees.graft(link.key, originKey, nowMs),
     })
     const giving = new Giving(store, link, this.counters)
     const side: Side = { link, upMs: nowMs, claims, telling, asking, giving }
@@ -195,6 +221,11 @@ export class Repair {
     }
   }
 
+  /** That neighbour does not want one more tree unasked. */
+  turnedLazy(linkKey: string): void {
+    this.#sides.get(linkKey)?.telling.turnedLazy()
+  }
+
   /**
    * For every bundle frame, whatever becomes of it: whether that neighbour was asked for it. Needs no new look at
    * `nextDeadlineMs`.
@@ -202,6 +233,11 @@ export class Repair {
   bundleCame(linkKey: string, originKey: string, epoch: number, first: number, last: number, nowMs: number): boolean {
     if (this.#asked.isEmpty) return false
     return this.#sides.get(linkKey)?.asking.bundleCame(originKey, epoch, first, last, nowMs) ?? false
+  }
+
+  /** Whether any neighbour is being asked for any of first…last: it did not come when it should have. */
+  isMissed(originKey: string, epoch: number, first: number, last: number): boolean {
+    return !this.#asked.isEmpty && this.#asked.touches(originKey, epoch, first, last)
   }
 
   /** Whether that neighbour says that it holds all of first…last. */
@@ -245,6 +281,7 @@ export class Repair {
     if (newestEpoch > 0) this.#options.hint(newestEpoch)
     if (digests !== null) side.telling.digestsCame(digests)
     const { ownOriginKey, seen, fraction } = this.#options
+    const waitMs = (side.link.trees.isAble ? LAZY_CLAIM_WAIT_MS : CLAIM_WAIT_MS) * (1 + fraction() / 4)
     const isNewLink = nowMs - side.upMs < FIRST_CLAIMS_MS
     let isOwn = false
     for (const numbers of held) {
@@ -254,7 +291,7 @@ export class Repair {
       if (originKey === ownOriginKey) isOwn = true
       if (claim === null) continue
       if (seen.isPast(originKey, epoch)) side.claims.drop(claim)
-      else side.asking.claimed(claim, nowMs, isFirst ? FIRST_CLAIM_WAIT_MS : CLAIM_WAIT_MS * (1 + fraction() / 4))
+      else side.asking.claimed(claim, nowMs, isFirst ? FIRST_CLAIM_WAIT_MS : waitMs, isFirst)
     }
     for (const { asking } of this.#order) if (asking.isSuspect) asking.freed(nowMs)
     if (isOwn) this.#options.confirmed(side.link.key)

@@ -19,6 +19,8 @@ import {
   unpinned,
 } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
+import type { FloodLink } from './flood-link.ts'
+import { type LinkTrees, treeOf } from './link-trees.ts'
 import { LiveOrder } from './live-order.ts'
 import { DeliveredMessage, type MessageOrigin } from './message.ts'
 import { OWN_BUFFER_BYTES, PayloadCopies, plainView } from './payload-copies.ts'
@@ -27,6 +29,8 @@ import type { Seen } from './seen.ts'
 import type { Subscriber, Subscriptions } from './subscriptions.ts'
 import { TopicCounts } from './topic-counts.ts'
 import type { Arrival, BundleVerdict, Validation } from './validation.ts'
+
+export type { FloodLink } from './flood-link.ts'
 
 /** A link with more bundles than this in its queue is behind; publishers wait when every link is. */
 export const CONGESTED_BYTES = 262_144
@@ -42,26 +46,21 @@ export type IgnoreReason = 'unknown-version' | 'too-old' | 'expired' | 'old-epoc
 /** Provable from the bytes alone: costs the neighbour that sent them. */
 export type RejectReason = 'malformed' | 'bad-origin' | 'bad-signature'
 
-/** What the router needs of an open link. */
-export interface FloodLink {
-  /** Key of the neighbour's identity. */
-  readonly key: string
-  /** Bytes of bundles that wait in its queue. */
-  readonly bundleBytes: number
-  /** Queues a bundle, or tells that it was dropped. */
-  offer(bundle: Bundle): Offer
-  /** What `offer` would say now. */
-  foresee(): Offer
-  /** The neighbour has this bundle: takes the copy that still waits for it out of the queue. */
-  withdraw(bundleKey: string): void
-}
-
 /** What the router asks of repair. */
 export interface RepairView {
   /** For every bundle that came: whether that neighbour was asked for it. */
   bundleCame(linkKey: string, originKey: string, epoch: number, first: number, last: number, nowMs: number): boolean
+  /** Whether any neighbour is being asked for any of these. */
+  isMissed(originKey: string, epoch: number, first: number, last: number): boolean
   /** Whether that neighbour says that it holds all of these. */
   holds(linkKey: string, originKey: string, epoch: number, first: number, last: number): boolean
+}
+
+/** Hears what comes over which link; see trees.ts. */
+export interface ArrivalWatch {
+  /** True: it did not come over the link that brought those before it. */
+  newCame(link: LinkTrees, bundle: Bundle, nowMs: number): boolean
+  duplicateCame(link: LinkTrees, bundle: Bundle, nowMs: number): void
 }
 
 export interface RouterActions {
@@ -86,6 +85,7 @@ export interface RouterOptions {
   readonly seen: Seen
   readonly store: BundleStore
   readonly repair: RepairView
+  readonly arrivals: ArrivalWatch
   /** Gives its later verdicts to `decided`. */
   readonly validation: Validation
   /** What is older than this is not taken, but for retained bundles. */
@@ -101,6 +101,7 @@ export class Router implements PublisherLinks {
   readonly topicCounts: TopicCounts = new TopicCounts()
   readonly #options: RouterOptions
   readonly #links = new Set<FloodLink>()
+  readonly #ownTree: number
   readonly #copies = new PayloadCopies()
   /** When bundles were born that came with a high age: their keys, and the monotonic time by the lowest age so far. */
   readonly #slow = new Map<string, number>()
@@ -122,6 +123,7 @@ export class Router implements PublisherLinks {
 
   constructor(options: RouterOptions) {
     this.#options = options
+    this.#ownTree = treeOf(options.ownOriginKey)
     this.signing = new BundleSigning(options.networkId, options.primitives)
     this.seen = options.seen
     this.order = new LiveOrder({
@@ -160,7 +162,9 @@ export class Router implements PublisherLinks {
       if (sighting === 'duplicate') {
         this.duplicates++
         if (this.#slow.size > 0) this.#lowerAge(head.bundle)
-        return link.withdraw(key)
+        link.withdraw(key)
+        if (!isAsked) this.#options.arrivals.duplicateCame(link.trees, head.bundle, nowMs)
+        return
       }
       if (sighting === 'old-epoch') return this.#ignore('old-epoch')
       const late = this.#lateness(head.bundle)
@@ -174,14 +178,15 @@ export class Router implements PublisherLinks {
   }
 
   /** The checks have come to a verdict on a bundle that waited for it. */
-  decided({ link, bundle, messages, identity, isAsked }: Arrival, verdict: BundleVerdict): void {
+  decided(arrival: Arrival, verdict: BundleVerdict): void {
+    const { bundle } = arrival
     const nowMs = this.#options.nowMs()
     if (verdict !== 'accept') return this.#passOver(bundle)
     if (bundle.timeToLiveS > 0 && ageAt(bundle, nowMs) > bundle.timeToLiveS * 1000) {
       this.#ignore('expired')
       return this.#passOver(bundle)
     }
-    this.#take(link, bundle, messages, identity, isAsked, nowMs)
+    this.#take(arrival, nowMs)
   }
 
   /** A bundle of our own was sealed: its numbers are taken, and it is kept, before any copy of it can come back. */
@@ -193,23 +198,26 @@ export class Router implements PublisherLinks {
 
   send(bundle: Bundle): readonly Offer[] {
     const offers: Offer[] = []
-    for (const link of this.#links) offers.push(link.offer(bundle))
+    for (const link of this.#links) offers.push(link.isLazy(this.#ownTree) ? link.announce() : link.offer(bundle))
     return offers
   }
 
   foresee(): readonly Offer[] {
-    return Array.from(this.#links, (link) => link.foresee())
+    return Array.from(this.#links, (link) => link.foresee(this.#ownTree))
   }
 
+  /** Of the links that carry this node's own bundles: while there are links, there is one (trees.ts). */
   get congested(): boolean {
     if (this.#links.size === 0) return false
-    for (const link of this.#links) if (link.bundleBytes <= CONGESTED_BYTES) return false
+    for (const link of this.#links) {
+      if (link.bundleBytes <= CONGESTED_BYTES && !link.isLazy(this.#ownTree)) return false
+    }
     return true
   }
 
   get busy(): boolean {
     if (this.#links.size === 0) return false
-    for (const link of this.#links) if (link.bundleBytes === 0) return false
+    for (const link of this.#links) if (link.bundleBytes === 0 && !link.isLazy(this.#ownTree)) return false
     return true
   }
 
@@ -235,30 +243,29 @@ export class Router implements PublisherLinks {
         this.duplicates++
         return
     }
-    if (!isAsked) actions.heard(originKey, link.key, nowMs)
+    let isMissed = isAsked
+    if (!isAsked) {
+      actions.heard(originKey, link.key, nowMs)
+      if (!own) isMissed = this.#options.arrivals.newCame(link.trees, bundle, nowMs)
+      if (!isMissed) isMissed = this.#options.repair.isMissed(originKey, epoch, first, first + count - 1)
+    }
+    const arrival: Arrival = { link, bundle, messages, identity, isAsked, isMissed }
     if (validation.checks.isActive && !own) {
-      const verdict = validation.judge({ link, bundle, messages, identity, isAsked }, nowMs)
+      const verdict = validation.judge(arrival, nowMs)
       if (verdict === null) return this.order.expect(originKey, epoch, first)
       if (verdict !== 'accept') return this.#passOver(bundle)
     }
-    this.#take(link, bundle, messages, identity, isAsked, nowMs)
+    this.#take(arrival, nowMs)
   }
 
   /** A bundle is new, genuine and wanted: keeps it, passes it on, delivers it. */
-  #take(
-    link: FloodLink,
-    bundle: Bundle,
-    messages: BundleMessages,
-    identity: Identity,
-    isAsked: boolean,
-    nowMs: number,
-  ): void {
+  #take({ link, bundle, messages, identity, isAsked, isMissed }: Arrival, nowMs: number): void {
     const { originKey, epoch, first, count } = bundle
     const { ownOriginKey, actions, store } = this.#options
     this.accepted++
     if (!isAsked && bundle.ageMs > SLOW_MS) this.#rememberSlow(bundle)
     store.put(bundle, messages.topics)
-    const isShared = isAsked ? this.#forwardRepaired(link, bundle) : this.#forward(link, unpinned(bundle))
+    const isShared = isAsked ? this.#forwardRepaired(link, bundle) : this.#forward(link, bundle, isMissed)
     if (bundle.flags & BundleFlag.retained) actions.retainedCame(identity, bundle, messages, link.key)
     if (originKey === ownOriginKey) return
     this.#countTopics(messages, nowMs)
@@ -279,29 +286,41 @@ export class Router implements PublisherLinks {
   /**
    * Whether anyone else holds the bundle's bytes now. A neighbour that is the origin gets its copy like any other: bundles
    * of its identity that it did not make are how it learns that the identity is in use elsewhere.
+   *
+   * What did not come the way it should goes also to those who should get it from elsewhere, unless they say that they hold
+   * it: what did not come here may not have come there either.
    */
-  #forward(from: FloodLink, bundle: Bundle): boolean {
-    let isShared = false
-    if (bundle.hops >= HOPS_MAX) return isShared
-    for (const link of this.#links) {
-      if (link.key === from.key) continue
-      link.offer(bundle)
-      isShared = true
-    }
-    return isShared
-  }
-
-  /** What was asked for goes on to those who lack it, whatever its hops, as far as that does not keep new bundles out. */
-  #forwardRepaired(from: FloodLink, bundle: Bundle): boolean {
-    const { originKey, epoch, first, count } = bundle
+  #forward(from: FloodLink, bundle: Bundle, isMissed: boolean): boolean {
+    if (bundle.hops >= HOPS_MAX) return false
+    const tree = treeOf(bundle.originKey)
     let copy: Bundle | null = null
     for (const link of this.#links) {
-      if (link.key === from.key || link.bundleBytes >= REPAIRED_FORWARD_BYTES_MAX) continue
-      if (this.#options.repair.holds(link.key, originKey, epoch, first, first + count - 1)) continue
+      if (link.key === from.key) continue
+      if (link.isLazy(tree) && !(isMissed && this.#lacks(link, bundle))) {
+        link.announce()
+        continue
+      }
       copy ??= unpinned(bundle)
       link.offer(copy)
     }
     return copy !== null
+  }
+
+  /** What was asked for goes on to all who lack it, lazy or not, and whatever its hops. */
+  #forwardRepaired(from: FloodLink, bundle: Bundle): boolean {
+    let copy: Bundle | null = null
+    for (const link of this.#links) {
+      if (link.key === from.key || !this.#lacks(link, bundle)) continue
+      copy ??= unpinned(bundle)
+      link.offer(copy)
+    }
+    return copy !== null
+  }
+
+  /** It does not say that it holds the bundle, and there is room for more than what is new. */
+  #lacks(link: FloodLink, { originKey, epoch, first, count }: Bundle): boolean {
+    if (link.bundleBytes >= REPAIRED_FORWARD_BYTES_MAX) return false
+    return !this.#options.repair.holds(link.key, originKey, epoch, first, first + count - 1)
   }
 
   /** Nobody's fault, and not marked: a younger copy may still come. */

@@ -125,6 +125,11 @@ export class Seen {
     return isPast(entry, epoch) ? NOTHING : spans
   }
 
+  /** The greatest number taken of that epoch; -1: none. */
+  lastTaken(origin: string, epoch: number): number {
+    return this.#origins.get(origin)?.epochs.get(epoch)?.last ?? -1
+  }
+
   /** Older than all epochs that are kept of that origin: nothing of it will ever be taken. */
   isPast(origin: string, epoch: number): boolean {
     const entry = this.#origins.get(origin)

@@ -140,6 +140,15 @@ export function union(one: Spans, other: Spans): Spans {
   return all
 }
 
+/** What of it is at most `number`. May be `spans` itself. */
+export function upTo(spans: Spans, number: number): Spans {
+  if (spans.length === 0 || spans[spans.length - 1]! <= number) return spans
+  const at = indexEndingFrom(spans, number) * 2
+  const some = spans.slice(0, at)
+  if (spans[at]! <= number) some.push(spans[at]!, number)
+  return some
+}
+
 /** Its lowest numbers: at most so many numbers in at most so many ranges. May be `spans` itself. */
 export function lowest(spans: Spans, numbersMax: number, rangesMax: number): Spans {
   let left = numbersMax

@@ -1,8 +1,10 @@
 // What one neighbour is told of this node's holdings: digests when the link opens, then what differs, page by page, then what
-// was added, at most once a second. Nothing changed: nothing is told. docs/protocol.md, "Repair".
+// was added: at most once a second, and sooner what does not come to the neighbour by itself (announcing.ts). Nothing changed:
+// nothing is told. docs/protocol.md, "Repair".
 
 import { equalBytes } from '../bytes.ts'
 import { HAVE_ENTRIES_MAX } from '../limits.ts'
+import { Announcing, type AnnouncingLink } from './announcing.ts'
 import { BUCKETS, DIGEST_BYTES, type Digests } from './digests.ts'
 import { type Holdings, type Told, toldOf, toldOfEpoch } from './holdings.ts'
 import { DIGESTS_BYTES, encodeHave, entryLength } from './repair-frames.ts'
@@ -30,6 +32,8 @@ export interface TellingOptions {
   /** The newest epoch that was seen of the neighbour; 0: none. */
   newestEpoch(): number
   send(body: Uint8Array): void
+  /** What this link does not carry unasked. */
+  readonly lazy: AnnouncingLink
   /** By its digests the neighbour holds these of the own origin: as much as was held here when the link opened. */
   sharesOwn(held: readonly Told[]): void
 }
@@ -44,6 +48,7 @@ interface Place {
 
 export class Telling {
   readonly #options: TellingOptions
+  readonly #announcing: Announcing
   readonly #own = new Uint8Array(DIGESTS_BYTES)
   /** How many of `#own` are there; all: they were sent. */
   #ownCount = 0
@@ -63,6 +68,7 @@ export class Telling {
   constructor(options: TellingOptions) {
     this.#options = options
     this.#toldSerial = options.holdings.serial
+    this.#announcing = new Announcing(options.holdings, options.lazy)
   }
 
   /** The neighbour's digests came; only the first ones of a link count. */
@@ -75,6 +81,15 @@ export class Telling {
     if (this.#ownCount < BUCKETS) return this.#digest(nowMs)
     if (this.#theirs === null) return 0
     if (this.#isComparing) this.#compare(this.#theirs, nowMs)
+    return this.#announce(nowMs) + this.#tellRest(nowMs)
+  }
+
+  /** The neighbour does not want one more tree unasked. */
+  turnedLazy(): void {
+    this.#announcing.again()
+  }
+
+  #tellRest(nowMs: number): number {
     const place = this.#differing
     if (place !== null && place.at < place.buckets.length)
       return nowMs < this.#notBeforeMs ? 0 : this.#tellPage(place, nowMs)
@@ -86,10 +101,11 @@ export class Telling {
     if (this.#ownCount < BUCKETS) return Number.NEGATIVE_INFINITY
     if (this.#theirs === null) return Number.POSITIVE_INFINITY
     if (this.#isComparing) return Number.NEGATIVE_INFINITY
+    const soonMs = this.#announcing.nextDeadlineMs()
     const place = this.#differing
-    if (place !== null && place.at < place.buckets.length) return this.#notBeforeMs
-    if (this.#options.holdings.serial === this.#toldSerial) return Number.POSITIVE_INFINITY
-    return this.#addedMs === null ? Number.NEGATIVE_INFINITY : this.#dueMs(this.#addedMs)
+    if (place !== null && place.at < place.buckets.length) return Math.min(soonMs, this.#notBeforeMs)
+    if (this.#options.holdings.serial === this.#toldSerial) return soonMs
+    return this.#addedMs === null ? Number.NEGATIVE_INFINITY : Math.min(soonMs, this.#dueMs(this.#addedMs))
   }
 
   #digest(nowMs: number): number {
@@ -103,7 +119,10 @@ export class Telling {
       cost += digests.digest(this.#ownCount, this.#own, this.#ownCount * DIGEST_BYTES)
       this.#ownCount++
     }
-    if (this.#ownCount === BUCKETS) this.#send(this.#own, [], nowMs)
+    if (this.#ownCount === BUCKETS) {
+      this.#send(this.#own, [])
+      this.#sentMs = nowMs
+    }
     return 1 + cost
   }
 
@@ -158,7 +177,7 @@ export class Telling {
     let looked = 0
     let told = holdings.firstAddedAfter(this.#toldSerial)
     for (; told !== null && looked < PAGE_ENTRIES_MAX * 2; told = told.newer) {
-      const entry = toldOfEpoch(told)
+      const entry = this.#announcing.isTold(told) ? null : toldOfEpoch(told)
       if (entry !== null && !page.add(entry)) break
       this.#toldSerial = told.serial
       looked++
@@ -167,8 +186,17 @@ export class Telling {
       // What was added last may have been removed again since.
       this.#toldSerial = holdings.serial
       this.#addedMs = null
+      this.#announcing.clear()
     }
     this.#sendPage(page, HAVE_INTERVAL_MS, nowMs)
+    return 1 + Math.ceil(looked / ENTRIES_PER_COST)
+  }
+
+  #announce(nowMs: number): number {
+    if (!this.#announcing.isDue(nowMs)) return 0
+    const page = new Page()
+    const looked = this.#announcing.look(this.#toldSerial, nowMs, (told) => page.add(told))
+    if (page.entries.length > 0) this.#send(null, page.entries)
     return 1 + Math.ceil(looked / ENTRIES_PER_COST)
   }
 
@@ -178,14 +206,14 @@ export class Telling {
 
   #sendPage(page: Page, intervalMs: number, nowMs: number): void {
     if (page.entries.length === 0) return
-    this.#send(null, page.entries, nowMs)
+    this.#send(null, page.entries)
+    this.#sentMs = nowMs
     // An entry that cannot be parted may be longer than a page: it takes the time of as many.
     this.#notBeforeMs = nowMs + intervalMs * Math.max(1, page.bytes / PAGE_BYTES)
   }
 
-  #send(digests: Uint8Array | null, held: readonly Told[], nowMs: number): void {
+  #send(digests: Uint8Array | null, held: readonly Told[]): void {
     this.#options.send(encodeHave({ digests, newestEpoch: this.#options.newestEpoch(), held }))
-    this.#sentMs = nowMs
   }
 }
 

@@ -26,6 +26,8 @@ export interface Arrival {
   readonly messages: BundleMessages
   readonly identity: Identity
   readonly isAsked: boolean
+  /** It did not come by itself, or not in time, or not over the link that brought those before it. */
+  readonly isMissed: boolean
 }
 
 export interface ValidationOptions {

@@ -93,6 +93,7 @@ export interface TableOptions {
 }
 
 /** One line of `mesh.neighbours()` without what only the link knows; `link` is null where none is open. */
-export interface TableSnapshot extends Omit<NeighbourSnapshot, 'name' | 'agent' | 'roundTripMs' | 'queuedBytes'> {
+export interface TableSnapshot
+  extends Omit<NeighbourSnapshot, 'name' | 'agent' | 'roundTripMs' | 'queuedBytes' | 'flood'> {
   readonly link: TableLink | null
 }

@@ -175,7 +175,15 @@ test('a very long message is shown by its beginning, and a flood by its first li
 
 test('/help, /peers and what is no command', async () => {
   const { mesh, type, screen, host, ended } = await chat()
-  const rest = { agent: null, queuedBytes: 0, openForMs: 1, retryInMs: null, lastError: null, roundTripMs: null }
+  const rest = {
+    agent: null,
+    queuedBytes: 0,
+    flood: 'eager' as const,
+    openForMs: 1,
+    retryInMs: null,
+    lastError: null,
+    roundTripMs: null,
+  }
   mesh.emit('neighbourUp', { peer: ALICE, address: '/ip4/1.2.3.4/tcp/1', direction: 'in', name: 'alice' })
   mesh.snapshots = [
     {

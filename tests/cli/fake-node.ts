@@ -9,6 +9,8 @@ import { run } from '../../cli/run.ts'
 import type { Settings } from '../../cli/settings.ts'
 import type { DoorStream } from '../../cli/streams/door.ts'
 import { utf8 } from '../../lib/bytes.ts'
+import type { RequestHandler } from '../../lib/direct/handlers.ts'
+import { MeshError } from '../../lib/errors.ts'
 import type { TopicCount } from '../../lib/flood/topic-counts.ts'
 import { TopicPattern } from '../../lib/flood/topics.ts'
 import type { MeshOptions } from '../../lib/options.ts'
@@ -49,6 +51,9 @@ export const STATS: MeshStats = {
     unknownFrames: 17,
     bundlesDropped: 18,
     bundlesWithdrawn: 19,
+    bundlesAnnounced: 42,
+    declined: 43,
+    grafts: 44,
     queuedBytes: 20,
   },
   refused: { 'bad-preamble': 21 },
@@ -79,6 +84,7 @@ export class FakeMesh implements MeshNode {
   readonly calls: string[] = []
   readonly sniffed: Map<string, (socket: unknown) => void> = new Map()
   readonly handlers: Map<string, (stream: DoorStream) => unknown> = new Map()
+  readonly repliers: Map<string, RequestHandler> = new Map()
   readonly options: MeshOptions
   outcomes: Outcome[] = ['queued']
   snapshots: NeighbourSnapshot[] = []
@@ -170,6 +176,12 @@ export class FakeMesh implements MeshNode {
     return this.direct.ping(peer, options?.signal)
   }
 
+  reply(topic: string, handler: RequestHandler): () => void {
+    if (this.repliers.has(topic)) throw new MeshError('already-registered', `there is a handler for ${topic} already`)
+    this.repliers.set(topic, handler)
+    return () => void this.repliers.delete(topic)
+  }
+
   unhandle(name: string): void {
     this.handlers.delete(name)
   }
@@ -251,6 +263,7 @@ export const SETTINGS: Settings = Object.freeze({
   storeBytesMax: null,
   storeAgeMsMax: null,
   degree: null,
+  flood: null,
   acceptFiles: null,
   acceptFilesBytesMax: 2 ** 30,
   http: null,

@@ -22,9 +22,10 @@ test('the settings reach the node', async () => {
 })
 
 test('what is to be kept and how many neighbours reach the node too', async () => {
-  const { mesh, stop } = await start({ storeBytesMax: 0, storeAgeMsMax: 60_000, degree: 0 })
+  const { mesh, stop } = await start({ storeBytesMax: 0, storeAgeMsMax: 60_000, degree: 0, flood: 'eager' })
   assert.deepEqual(mesh.options.store, { bytesMax: 0, ageMsMax: 60_000 })
   assert.deepEqual(mesh.options.degree, { target: 0 })
+  assert.equal(mesh.options.flood, 'eager')
   await stop()
 })
 

@@ -63,6 +63,7 @@ test('without anything said, the defaults hold', () => {
     storeBytesMax: null,
     storeAgeMsMax: null,
     degree: null,
+    flood: null,
     acceptFiles: null,
     acceptFilesBytesMax: 1_073_741_824,
     http: null,
@@ -97,6 +98,7 @@ test('every setting can come from the command line, the environment and a config
     ['store-size', 'storeBytesMax', ['1K', '64M', '1G'], [1_024, 67_108_864, 1_073_741_824]],
     ['store-age', 'storeAgeMsMax', ['1s', '2m', '30d'], [1_000, 120_000, 2_592_000_000]],
     ['degree', 'degree', ['0', '3', 64], [0, 3, 64]],
+    ['flood', 'flood', ['eager', 'adaptive', 'eager'], ['eager', 'adaptive', 'eager']],
     ['accept-files', 'acceptFiles', ['/f', '/e', '/c'], ['/f', '/e', '/c']],
     ['accept-files-max', 'acceptFilesBytesMax', ['1K', '2T', '0'], [1_024, 2 ** 41, 0]],
     [
@@ -218,6 +220,7 @@ const WRONG: readonly [given: Record<string, unknown>, environment: Record<strin
   [{ 'store-size': '64MB' }, {}, /^--store-size is "64MB"; it must be a size such as 64M or 1G, at most 1T/],
   [{ 'store-size': '2T' }, {}, /^--store-size is "2T"; /],
   [{ 'store-age': '31d' }, {}, /^--store-age is "31d"; it must be a duration such as 10m or 24h, at most 30d/],
+  [{ flood: 'lazy' }, {}, /^--flood is "lazy"; it must be adaptive or eager/],
   [{ degree: '65' }, {}, /^--degree is "65"; it must be a whole number from 0 to 64/],
   [{ 'accept-files': '' }, {}, /^--accept-files is empty; it must name a path/],
   [{ 'accept-files-max': '1GB' }, {}, /^--accept-files-max is "1GB"; it must be a size such as 64M or 1G/],

@@ -26,6 +26,8 @@ class Node {
   readonly counters = { requests: 0, timeouts: 0, received: 0 }
   readonly sides: Side[] = []
   nowMs = 0
+  /** When something new last came by itself, of any origin. */
+  newsMs = Number.NEGATIVE_INFINITY
 
   side(): Side {
     const side = new Side(this)
@@ -49,6 +51,7 @@ class Side {
   readonly claims: Claims = new Claims()
   readonly suspicion: Suspicion = { failures: 0, untilMs: Number.NEGATIVE_INFINITY }
   readonly wants: Want[] = []
+  readonly overdue: string[] = []
   readonly asking: Asking
   readonly #node: Node
 
@@ -60,6 +63,9 @@ class Side {
         asked: node.asked,
         ageMsMax: 600_000,
         isBehind: () => false,
+        news: (originKey, epoch) => {
+          return { newest: node.seen.lastTaken(originKey, epoch), cameMs: node.newsMs }
+        },
         counters: node.counters,
         leaveToOthers: (claim, spans) => {
           let left: Spans = spans
@@ -80,12 +86,13 @@ class Side {
         assert.ok(body.length <= WANT_BYTES_MAX, `${body.length}`)
         this.wants.push(decodeWant(body))
       },
+      overdue: (originKey) => this.overdue.push(originKey),
     })
   }
 
   claim(originKey: string, ranges: readonly number[], epoch = 1): void {
     const claim = this.claims.tell({ originKey, epoch, ranges })
-    if (claim !== null) this.asking.claimed(claim, this.#node.nowMs, 200)
+    if (claim !== null) this.asking.claimed(claim, this.#node.nowMs, 200, false)
   }
 
   /** The last want's ranges of one origin. */
@@ -346,3 +353,30 @@ function merged(a: Spans, b: Spans): number[] {
   }
   return result
 }
+
+test('before a want for what should have come by itself, the neighbour is told so', () => {
+  const node = new Node()
+  const side = node.side()
+  node.seen.mark(A, 1, 0, 9, 'n', 0)
+  side.claim(A, [0, 19])
+  node.newsMs = 150
+  node.run(349)
+  assert.deepEqual([side.wants.length, side.overdue], [0, []], 'bundles still came')
+  node.run(350)
+  assert.deepEqual([side.wanted(A), side.overdue], [[10, 19], [A]])
+})
+
+test('what is late for two seconds while newer bundles come is asked for, and nothing more is said', () => {
+  const node = new Node()
+  const side = node.side()
+  node.seen.mark(A, 1, 0, 9, 'n', 0)
+  side.claim(A, [0, 19])
+  for (let nowMs = 50; nowMs <= 2_190; nowMs += 50) {
+    node.newsMs = nowMs
+    node.run(nowMs)
+  }
+  assert.equal(side.wants.length, 0)
+  node.newsMs = 2_195
+  node.run(2_250)
+  assert.deepEqual([side.wanted(A), side.overdue], [[10, 19], []])
+})

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toHex } from '../../lib/bytes.ts'
 import { type BundleCarrier, BundleQueue } from '../../lib/flood/bundle-queue.ts'
+import { LinkTrees, treeOf } from '../../lib/flood/link-trees.ts'
 import { type OutgoingFrame, SendQueue } from '../../lib/link/send-queue.ts'
 import { sealedBundle } from './bundles.ts'
 
@@ -9,12 +10,22 @@ const NEIGHBOUR = { key: 'key', originKey: 'origin', peer: 'peer' }
 
 function setUp(): {
   queue: SendQueue
-  counters: { bundlesDropped: number; bundlesWithdrawn: number }
+  counters: { bundlesDropped: number; bundlesWithdrawn: number; bundlesAnnounced: number }
   bundles: BundleQueue
+  trees: LinkTrees
+  keeping: { isKeeping: () => boolean }
 } {
   const queue = new SendQueue({ bytes: 0, bytesMax: 1e9 })
-  const counters = { bundlesDropped: 0, bundlesWithdrawn: 0 }
-  return { queue, counters, bundles: new BundleQueue(NEIGHBOUR, carrierOf(queue), counters) }
+  const counters = { bundlesDropped: 0, bundlesWithdrawn: 0, bundlesAnnounced: 0 }
+  const trees = new LinkTrees(NEIGHBOUR.key, true)
+  const keeping = { isKeeping: () => true }
+  return {
+    queue,
+    counters,
+    trees,
+    keeping,
+    bundles: new BundleQueue(NEIGHBOUR, carrierOf(queue), trees, keeping, counters),
+  }
 }
 
 /** A link that is nothing but its queue. */
@@ -63,10 +74,10 @@ test('an offer says what became of the bundle, also later', () => {
 })
 
 test('a full queue drops at once, and foresees it', () => {
-  const counters = { bundlesDropped: 0, bundlesWithdrawn: 0 }
+  const { counters, trees, keeping } = setUp()
   const full = { bundleBytes: 5, send: () => {}, offer: () => false, wouldTake: () => false, withdraw: () => false }
-  const bundles = new BundleQueue(NEIGHBOUR, full, counters)
-  assert.equal(bundles.foresee().outcome, 'dropped')
+  const bundles = new BundleQueue(NEIGHBOUR, full, trees, keeping, counters)
+  assert.equal(bundles.foresee(0).outcome, 'dropped')
   assert.equal(bundles.offer(sealedBundle()).outcome, 'dropped')
   assert.equal(counters.bundlesDropped, 1)
   assert.equal(bundles.bundleBytes, 5)
@@ -92,7 +103,7 @@ test('over another connection the same bundles wait, and can be withdrawn there'
   const other = new SendQueue({ bytes: 0, bytesMax: 1e9 })
   const bundle = sealedBundle()
   bundles.offer(bundle)
-  bundles.carryOver(carrierOf(other))
+  bundles.carryOver(carrierOf(other), new LinkTrees(NEIGHBOUR.key, true))
   for (const { into, frame } of queue.takeAll()) other.push(into, frame as OutgoingFrame)
   assert.equal(bundles.bundleBytes, other.bundleBytes)
   bundles.withdraw(bundle.key)
@@ -135,4 +146,44 @@ test('whoever waits for an answer to leave hears also when it never will', () =>
   bundles.conclude(Uint8Array.of(0x82, 0x01, 0xf4), () => left++)
   queue.clear()
   assert.equal(left, 1)
+})
+
+test('a tree that turns lazy is taken out of the queue, each bundle told as announced', () => {
+  const { queue, counters, bundles, trees } = setUp()
+  const [lazy, other] = [sealedBundle({ origin: 1 }), sealedBundle({ origin: 2 })]
+  const tree = treeOf(lazy.originKey)
+  assert.notEqual(treeOf(other.originKey), tree)
+  const offers = [bundles.offer(lazy), bundles.offer(other), bundles.offer(sealedBundle({ origin: 1, first: 9 }))]
+  trees.makeLazy(tree)
+  bundles.turnedLazy(tree, 0)
+  assert.deepEqual(
+    offers.map(({ outcome }) => outcome),
+    ['announced', 'queued', 'announced'],
+  )
+  assert.deepEqual([counters.bundlesAnnounced, counters.bundlesWithdrawn, counters.bundlesDropped], [2, 0, 0])
+  assert.deepEqual([bundles.isLazy(tree), bundles.isLazy(tree + 1)], [true, false])
+  assert.deepEqual([bundles.foresee(tree).outcome, bundles.announce().outcome], ['announced', 'announced'])
+  assert.equal(counters.bundlesAnnounced, 3)
+  queue.fill(new Uint8Array(10_000), 0, 10_000, 0)
+  assert.equal(queue.isEmpty, true)
+})
+
+test('a neighbour that turns trees lazy again and again does not have a long queue searched each time', () => {
+  const { bundles, counters } = setUp()
+  const offer = (first: number): string => bundles.offer(sealedBundle({ origin: 1, first })).outcome
+  const tree = treeOf(sealedBundle({ origin: 1 }).originKey)
+  for (let first = 0; first < 100; first++) offer(first)
+  bundles.turnedLazy(tree + 1, 1_000)
+  bundles.turnedLazy(tree, 1_040)
+  assert.equal(counters.bundlesAnnounced, 0)
+  bundles.turnedLazy(tree, 1_050)
+  assert.equal(counters.bundlesAnnounced, 100)
+})
+
+test('while the store keeps nothing, nothing is lazy', () => {
+  const { bundles, trees, keeping } = setUp()
+  trees.makeLazy(5)
+  assert.equal(bundles.isLazy(5), true)
+  keeping.isKeeping = () => false
+  assert.deepEqual([bundles.isLazy(5), bundles.foresee(5).outcome], [false, 'queued'])
 })

@@ -5,9 +5,11 @@
 import assert from 'node:assert/strict'
 import { primitives } from '../../lib/crypto/choose.ts'
 import { ageAt, type Bundle } from '../../lib/flood/bundle.ts'
+import { LinkTrees } from '../../lib/flood/link-trees.ts'
 import { Repair, type RepairLink } from '../../lib/flood/repair.ts'
 import { decodeGiven, decodeWant } from '../../lib/flood/repair-frames.ts'
 import { Seen, type SeenOptions } from '../../lib/flood/seen.ts'
+import { Trees } from '../../lib/flood/trees.ts'
 import { FrameType } from '../../lib/framing/frames.ts'
 import { FakeStore, plainBundle, plainOriginKey } from './fake-store.ts'
 
@@ -153,6 +155,7 @@ export class RepairNode {
   forwards: boolean = true
   store: FakeStore
   seen!: Seen
+  trees!: Trees
   repair!: Repair
   epoch = 1
   next = 0
@@ -209,6 +212,7 @@ export class RepairNode {
       return
     }
     this.taken++
+    if (!wasAsked) this.trees.newCame(this.links.get(from)!.trees, bundle, nowMs)
     this.#put(bundle, '')
     if (this.forwards) {
       for (const [to, link] of this.links) {
@@ -247,6 +251,7 @@ export class RepairNode {
 
   linkUp(link: SimLink): void {
     this.links.set(link.to, link)
+    link.trees = this.trees.linkUp(link.key, false, this.#nowMs)
     this.repair.linkUp(link, this.#nowMs)
     this.rearm()
   }
@@ -293,7 +298,9 @@ export class RepairNode {
   #begin(): void {
     this.seen = new Seen({ ...this.#settings.seen, isClaimed: (...numbers) => this.repair.isClaimed(...numbers) })
     for (const { originKey, epoch, ranges } of this.store.taken()) this.seen.restore(originKey, epoch, ranges, 0)
+    this.trees = new Trees({ ownOriginKey: this.originKey, tell: () => {}, turnedLazy: () => {} })
     this.repair = new Repair({
+      trees: this.trees,
       store: this.store,
       seen: this.seen,
       primitives,
@@ -333,6 +340,7 @@ export class SimLink implements RepairLink {
   readonly key: string
   readonly originKey: string
   readonly to: number
+  trees: LinkTrees
   isUp = true
   /** Frames that are not sent at all: a neighbour that does not answer, or says something else. */
   holdsBack: (type: number) => boolean = () => false
@@ -347,6 +355,7 @@ export class SimLink implements RepairLink {
     this.#from = from
     this.to = to
     this.key = `node ${to}`
+    this.trees = new LinkTrees(this.key, false)
     this.originKey = plainOriginKey(to)
     this.#delayMs = delayMs
     this.#bytesPerMs = bytesPerMs

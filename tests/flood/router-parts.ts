@@ -2,7 +2,8 @@
 
 import { Checks } from '../../lib/flood/checks.ts'
 import { Holdings } from '../../lib/flood/holdings.ts'
-import type { RouterOptions } from '../../lib/flood/router.ts'
+import { LinkTrees } from '../../lib/flood/link-trees.ts'
+import type { FloodLink, RouterOptions } from '../../lib/flood/router.ts'
 import { Seen } from '../../lib/flood/seen.ts'
 import { Validation } from '../../lib/flood/validation.ts'
 import { MemoryStore } from '../../lib/store/memory-store.ts'
@@ -12,11 +13,12 @@ export const AGE_MS_MAX = 600_000
 
 export function routerParts(
   ageMsMax: number = AGE_MS_MAX,
-): Pick<RouterOptions, 'seen' | 'store' | 'repair' | 'validation' | 'ageMsMax'> {
+): Pick<RouterOptions, 'seen' | 'store' | 'repair' | 'arrivals' | 'validation' | 'ageMsMax'> {
   return {
     seen: new Seen(),
     store: new MemoryStore({ clock: new FakeClock(), holdings: new Holdings(), bytesMax: 0, ageMsMax }),
-    repair: { bundleCame: () => false, holds: () => false },
+    repair: { bundleCame: () => false, isMissed: () => false, holds: () => false },
+    arrivals: { newCame: () => false, duplicateCame: () => {} },
     validation: new Validation({
       checks: new Checks(() => {}),
       nowMs: () => 0,
@@ -24,5 +26,16 @@ export function routerParts(
       rejected: () => {},
     }),
     ageMsMax,
+  }
+}
+
+/** Of a link on which everything is eager. */
+export function eagerParts(key: string): Pick<FloodLink, 'trees' | 'isLazy' | 'announce'> {
+  return {
+    trees: new LinkTrees(key, false),
+    isLazy: () => false,
+    announce: () => {
+      throw new Error('nothing is announced on this link')
+    },
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Bundle, BundleFlag } from '../../lib/flood/bundle.ts'
+import { LinkTrees, treeOf } from '../../lib/flood/link-trees.ts'
 import type { Offer } from '../../lib/flood/publisher.ts'
 import { CONGESTED_BYTES, type FloodLink, REPAIRED_FORWARD_BYTES_MAX, Router } from '../../lib/flood/router.ts'
 import { Seen } from '../../lib/flood/seen.ts'
@@ -23,12 +24,15 @@ import { AGE_MS_MAX, routerParts } from './router-parts.ts'
 
 class FakeLink implements FloodLink {
   readonly key: string
+  readonly trees: LinkTrees
   readonly offered: Bundle[] = []
   readonly withdrawn: string[] = []
+  announced = 0
   bundleBytes = 0
 
   constructor(number: number) {
     this.key = keyPairOf(number).identity.key
+    this.trees = new LinkTrees(this.key, true)
   }
 
   offer(bundle: Bundle): Offer {
@@ -36,8 +40,17 @@ class FakeLink implements FloodLink {
     return this.foresee()
   }
 
-  foresee(): Offer {
-    return { peer: this.key, outcome: 'queued' }
+  foresee(tree = 0): Offer {
+    return { peer: this.key, outcome: this.isLazy(tree) ? 'announced' : 'queued' }
+  }
+
+  isLazy(tree: number): boolean {
+    return this.trees.isLazy(tree)
+  }
+
+  announce(): Offer {
+    this.announced++
+    return { peer: this.key, outcome: 'announced' }
   }
 
   withdraw(bundleKey: string): void {
@@ -57,8 +70,13 @@ class Node {
   readonly parts = routerParts()
   readonly retained: [string, string, string][] = []
   readonly heardOver: [string, string][] = []
+  readonly came: [string, string, string][] = []
   /** Whether what comes was asked for, and which links say that they hold it. */
   isAsked = false
+  /** Whether what comes unasked comes where it should not have to. */
+  isStray = false
+  /** Whether what comes was asked of somebody else. */
+  isMissed = false
   holders: string[] = []
   readonly router: Router
 
@@ -79,7 +97,15 @@ class Node {
       ...this.parts,
       repair: {
         bundleCame: () => this.isAsked,
+        isMissed: () => this.isMissed,
         holds: (linkKey) => this.holders.includes(linkKey),
+      },
+      arrivals: {
+        newCame: (link, { originKey }) => {
+          this.came.push(['new', link.key, originKey])
+          return this.isStray
+        },
+        duplicateCame: (link, { originKey }) => this.came.push(['duplicate', link.key, originKey]),
       },
       seen,
     })
@@ -600,4 +626,77 @@ test('beside a slow model: whatever comes in whatever order, each message is del
     assert.equal(node.router.duplicates, duplicates)
     assert.equal(node.rejections.length, rejected)
   }
+})
+
+test('where a link is lazy for the tree a bundle is announced in place of being offered, and nobody else is concerned', () => {
+  const node = new Node()
+  node.links[1]!.trees.makeLazy(treeOf(originKeyOf(5)))
+  node.from(0, ofOrigin(5))
+  node.from(0, ofOrigin(6))
+  assert.deepEqual(node.offers, [0, 1, 2])
+  assert.deepEqual(
+    node.links.map(({ announced }) => announced),
+    [0, 1, 0],
+  )
+})
+
+test('our own go to eager links, and a publisher waits for those alone', () => {
+  const node = new Node()
+  const [lazy, full, free] = node.links as [FakeLink, FakeLink, FakeLink]
+  lazy.trees.makeLazy(treeOf(originKeyOf(9)))
+  const outcomes = (offers: readonly Offer[]): string[] => offers.map(({ outcome }) => outcome)
+  assert.deepEqual(outcomes(node.router.foresee()), ['announced', 'queued', 'queued'])
+  assert.deepEqual(outcomes(node.router.send(sealedBundle({ origin: 9 }))), ['announced', 'queued', 'queued'])
+  assert.deepEqual(node.offers, [0, 1, 1])
+  full.bundleBytes = CONGESTED_BYTES + 1
+  assert.deepEqual([node.router.congested, node.router.busy], [false, false])
+  free.bundleBytes = CONGESTED_BYTES + 1
+  assert.deepEqual([node.router.congested, node.router.busy], [true, true])
+})
+
+test('what came new and what came again is told with its link; not what was asked for, nor our own', () => {
+  const node = new Node()
+  node.from(0, ofOrigin(5))
+  node.from(1, ofOrigin(5))
+  node.isAsked = true
+  node.from(0, ofOrigin(5, { first: 1 }))
+  node.from(1, ofOrigin(5, { first: 1 }))
+  node.isAsked = false
+  node.from(0, ofOrigin(9))
+  node.from(1, ofOrigin(9))
+  node.from(2, forged(ofOrigin(6)))
+  assert.deepEqual(node.came, [
+    ['new', node.links[0]!.key, originKeyOf(5)],
+    ['duplicate', node.links[1]!.key, originKeyOf(5)],
+    ['duplicate', node.links[1]!.key, originKeyOf(9)],
+  ])
+})
+
+for (const how of ['isAsked', 'isStray', 'isMissed'] as const) {
+  test(`a bundle that did not come as it should (${how}) goes to all who lack it, lazy or not`, () => {
+    const node = new Node()
+    node[how] = true
+    node.holders = [node.links[2]!.key]
+    node.links[1]!.trees.makeLazy(treeOf(originKeyOf(5)))
+    node.from(0, ofOrigin(5))
+    assert.deepEqual(node.offers, how === 'isAsked' ? [0, 1, 0] : [0, 1, 1])
+    node.holders = node.links.map(({ key }) => key)
+    node.from(0, ofOrigin(5, { first: 1 }))
+    assert.deepEqual(node.offers, how === 'isAsked' ? [0, 1, 0] : [0, 1, 2])
+    node.holders = []
+    node.links[1]!.bundleBytes = REPAIRED_FORWARD_BYTES_MAX
+    node.from(0, ofOrigin(5, { first: 2 }))
+    assert.equal(node.offers[1], 1, 'new ones must not be kept out')
+  })
+}
+
+test('hops bound what comes by itself, missed or not, and not what was asked for', () => {
+  const node = new Node()
+  const far = (first: number): Uint8Array => bodyOf(sealedBundle({ origin: 5, first }).sealed, HOPS_MAX, 0)
+  node.isMissed = true
+  node.from(0, far(0))
+  assert.deepEqual(node.offers, [0, 0, 0])
+  node.isAsked = true
+  node.from(0, far(1))
+  assert.deepEqual(node.offers, [0, 1, 1])
 })

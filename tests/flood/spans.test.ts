@@ -10,6 +10,7 @@ import {
   lowest,
   touches,
   union,
+  upTo,
   without,
 } from '../../lib/flood/spans.ts'
 import { seeded } from '../crypto/seeded.ts'
@@ -89,4 +90,19 @@ test('the largest numbers are numbers like any other', () => {
   const spans = [0, most]
   exclude(spans, 7, most)
   assert.deepEqual(spans, [0, 6])
+})
+
+test('what is at most a number ends there', () => {
+  const spans = [2, 4, 7, 9]
+  const expected: [number, number[]][] = [
+    [1, []],
+    [2, [2, 2]],
+    [4, [2, 4]],
+    [6, [2, 4]],
+    [8, [2, 4, 7, 8]],
+    [9, [2, 4, 7, 9]],
+    [100, [2, 4, 7, 9]],
+  ]
+  for (const [number, left] of expected) assert.deepEqual(upTo(spans, number), left, `${number}`)
+  assert.deepEqual(upTo([], 5), [])
 })

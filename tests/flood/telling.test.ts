@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { primitives } from '../../lib/crypto/choose.ts'
+import type { AnnouncingLink } from '../../lib/flood/announcing.ts'
 import { Digests } from '../../lib/flood/digests.ts'
 import { Holdings, type Told } from '../../lib/flood/holdings.ts'
 import { decodeHave, type EpochNumbers, keyBytes } from '../../lib/flood/repair-frames.ts'
+import { type Spans, without } from '../../lib/flood/spans.ts'
 import { HAVE_INTERVAL_MS, HAVE_SOON_MS, PAGE_BYTES, PAGE_INTERVAL_MS, Telling } from '../../lib/flood/telling.ts'
 import { plainOriginKey } from './fake-store.ts'
 
@@ -14,6 +16,14 @@ class Side {
   readonly digests: Digests = new Digests(this.holdings, primitives)
   readonly sent: { atMs: number; digests: Uint8Array | null; held: readonly EpochNumbers[]; bytes: number }[] = []
   shared: readonly Told[] | null = null
+  /** Origins that are announced, and what the neighbour claims of them all. */
+  announced: readonly string[] = []
+  claimed: Spans = []
+  readonly lazy: AnnouncingLink = {
+    isAnnouncing: () => this.announced.length > 0,
+    isAnnounced: (originKey) => this.announced.includes(originKey),
+    covers: (_originKey, _epoch, ranges) => without(ranges, this.claimed).length === 0,
+  }
   nowMs = 10_000
   #telling: Telling | null = null
 
@@ -29,6 +39,7 @@ class Side {
         assert.equal(newestEpoch, 42)
         this.sent.push({ atMs: this.nowMs, digests: digests?.slice() ?? null, held, bytes: body.length })
       },
+      lazy: this.lazy,
       sharesOwn: (held) => {
         this.shared = held
       },
@@ -169,4 +180,50 @@ test('an entry that cannot be parted is told whole, and as much later the next',
   side.run(70_000)
   const waitMs = side.sent[2]!.atMs - side.sent[1]!.atMs
   assert.ok(waitMs > 2 * HAVE_INTERVAL_MS, `${waitMs}`)
+})
+
+test('what the link does not carry is told within 50 ms, at most as often, and not a second time with the rest', () => {
+  const side = new Side()
+  side.run(10_000)
+  side.telling.digestsCame(new Uint8Array(4_096))
+  side.run(20_000)
+  const [lazy, eager] = [plainOriginKey(5), plainOriginKey(6)]
+  side.announced = [lazy]
+  const before = side.sent.length
+  for (let number = 0; number < 100; number++) {
+    side.holdings.add(lazy, 1, number, number)
+    side.holdings.add(eager, 1, number, number)
+    side.run(20_000 + number * 10)
+  }
+  side.run(23_000)
+  const sent = side.sent.slice(before)
+  const ofLazy = sent.filter(({ held }) => held.some(({ originKey }) => originKey === lazy))
+  const ofEager = sent.filter(({ held }) => held.some(({ originKey }) => originKey === eager))
+  assert.ok(ofLazy.length >= 19 && ofLazy.length <= 22, `${ofLazy.length}`)
+  assert.equal(ofEager.length, 2)
+  assert.deepEqual(
+    ofEager
+      .at(-1)!
+      .held.map(({ ranges }) => [...ranges])
+      .at(-1),
+    [0, 99],
+  )
+  assert.equal(side.telling.nextDeadlineMs(), Number.POSITIVE_INFINITY)
+})
+
+test('what the neighbour claims itself it is told once a second, like what it is sent', () => {
+  const side = new Side()
+  side.telling.digestsCame(new Uint8Array(4_096))
+  side.run(20_000)
+  const origin = plainOriginKey(5)
+  side.announced = [origin]
+  side.claimed = [0, 1_000]
+  const before = side.sent.length
+  for (let number = 0; number < 300; number++) {
+    side.holdings.add(origin, 1, number, number)
+    side.run(20_000 + number * 10)
+  }
+  side.run(30_000)
+  const count = side.sent.length - before
+  assert.ok(count >= 3 && count <= 5, `${count}`)
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Bundle, readBundleHead, readBundleMessages } from '../../lib/flood/bundle.ts'
 import { CHECKS_MAX, Checks, SHARE_WARNING_EVERY_MS } from '../../lib/flood/checks.ts'
+import { LinkTrees } from '../../lib/flood/link-trees.ts'
 import { type FloodLink, Router } from '../../lib/flood/router.ts'
 import { Subscriptions } from '../../lib/flood/subscriptions.ts'
 import { type Arrival, Validation, type ValidationOptions } from '../../lib/flood/validation.ts'
@@ -13,11 +14,13 @@ import { routerParts } from './router-parts.ts'
 
 class FakeLink implements FloodLink {
   readonly key: string
+  readonly trees: LinkTrees
   readonly bundleBytes = 0
   readonly offered: number[] = []
 
   constructor(number: number) {
     this.key = keyPairOf(number).identity.key
+    this.trees = new LinkTrees(this.key, true)
   }
 
   offer(bundle: Bundle): Receipt['neighbours'][0] {
@@ -27,6 +30,14 @@ class FakeLink implements FloodLink {
 
   foresee(): Receipt['neighbours'][0] {
     return { peer: this.key, outcome: 'queued' }
+  }
+
+  isLazy(): boolean {
+    return false
+  }
+
+  announce(): Receipt['neighbours'][0] {
+    return { peer: this.key, outcome: 'announced' }
   }
 
   withdraw(): void {}
@@ -531,6 +542,7 @@ test('arrivals that wait keep no larger buffer than they need', () => {
     messages,
     identity: keyPairOf(1).identity,
     isAsked: false,
+    isMissed: false,
   }
   assert.equal(validation.judge(arrival, nowMs), null)
   assert.ok(validation.waitingBytes < 1_000)

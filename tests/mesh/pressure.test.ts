@@ -12,6 +12,8 @@ async function star(): Promise<[VirtualMesh, VirtualNode, VirtualNode, VirtualNo
     [0, 1],
     [0, 2],
   ])) as [VirtualNode, VirtualNode, VirtualNode]
+  // What each tells of itself takes numbers too.
+  await mesh.time.run(1_500)
   return [mesh, hub, slow, fast]
 }
 

@@ -76,6 +76,24 @@ holds(
   250_000,
   ...['MESSAGES=1', 'LIAR=2', 'FAILURES=2', 'LOSSES=1'],
 )
+holds(
+  'a line has the message in the end, though links turn lazy and eager again, and one fails',
+  'states',
+  35_000,
+  ...['LINE', 'MESSAGES=1', 'TURNS=3', 'FAILURES=1', 'TIMEOUTS=1'],
+)
+holds(
+  'a triangle has the message in the end, though any of its links turn lazy and one fails',
+  'states',
+  300_000,
+  ...['MESSAGES=1', 'TURNS=4', 'FAILURES=1'],
+)
+holds(
+  'a line with lazy links loses nothing that was durable, though a node crashes',
+  'states',
+  200_000,
+  ...['LINE', 'DISK', 'TURNS=2', 'CRASHES=1'],
+)
 
 holds('a line always becomes quiet', 'cycles', 200_000, 'LINE', 'FAILURES=1', 'LOSSES=1', 'TIMEOUTS=1')
 holds(
@@ -85,6 +103,7 @@ holds(
   ...['LINE', 'MESSAGES=1', 'DISK', 'FAILURES=1', 'CRASHES=1', 'TIMEOUTS=1'],
 )
 holds('a triangle always becomes quiet', 'cycles', 80_000, 'MESSAGES=1', 'FAILURES=1', 'TIMEOUTS=1')
+holds('a triangle whose links turn lazy always becomes quiet', 'cycles', 50_000, 'MESSAGES=1', 'TURNS=3', 'FAILURES=1')
 holds('a liar keeps nobody busy for ever', 'cycles', 150_000, 'MESSAGES=1', 'LIAR=2', 'FAILURES=1', 'LOSSES=1')
 
 goesWrong(
@@ -98,6 +117,12 @@ goesWrong(
   /^assertion violated .*seen\[me\]==seen\[peer\]/,
   'states',
   ...['LINE', 'FAILURES=1', 'WRONG_NO_REPAIR'],
+)
+goesWrong(
+  'where a lazy link is not told of what it does not carry, messages are missing',
+  /^assertion violated .*seen\[me\]==seen\[peer\]/,
+  'states',
+  ...['LINE', 'MESSAGES=1', 'TURNS=1', 'WRONG_SILENT'],
 )
 goesWrong(
   'claimed before it is durable, a bundle that was lost in a crash stays claimed',

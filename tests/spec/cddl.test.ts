@@ -74,6 +74,7 @@ test('the bounds in the CDDL are those of the library', () => {
   assert.equal(bound('bundle-signed-part', /1\*(\d+) topic/), limits.BUNDLE_MESSAGES_MAX)
   assert.equal(bound('topic-and-payload', /payload: bstr \.size \(0\.\.(\d+)\)/), limits.PAYLOAD_BYTES_MAX)
   assert.equal(bound('origin-epochs', /0\*(\d+) /), limits.EPOCHS_PER_ORIGIN_MAX)
+  assert.equal(bound('mode', /0\*(\d+) tree/), limits.MODE_TREES_MAX)
   assert.equal(bound('epoch-ranges', /0\*(\d+) /), limits.RANGES_PER_EPOCH_MAX)
   assert.equal(bound('topic', /\.\.(\d+)\)/), limits.TOPIC_BYTES_MAX)
   assert.equal(bound('direct-payload', /\.\.(\d+)\)/), limits.PAYLOAD_BYTES_MAX)

@@ -7,6 +7,7 @@ import { decodeContent, encodeContent } from '../../lib/direct/content.ts'
 import { Envelopes, HEADER_BYTES, readDirect, setHops } from '../../lib/direct/envelope.ts'
 import { MeshError } from '../../lib/errors.ts'
 import { readBundleHead, readBundleMessages } from '../../lib/flood/bundle.ts'
+import { decodeMode } from '../../lib/flood/mode-frame.ts'
 import { Router } from '../../lib/flood/router.ts'
 import { Subscriptions } from '../../lib/flood/subscriptions.ts'
 import { decodeCbor } from '../../lib/framing/cbor.ts'
@@ -25,7 +26,7 @@ import { decodePeers } from '../../lib/link/opening.ts'
 import { decodeNodePayload, encodeNodePayload } from '../../lib/members/node-payload.ts'
 import { HandshakeState } from '../../lib/noise/handshake-state.ts'
 import { decodeAccept, decodeEnd, decodeNumber, decodeOpen, readStream } from '../../lib/streams/messages.ts'
-import { routerParts } from '../flood/router-parts.ts'
+import { eagerParts, routerParts } from '../flood/router-parts.ts'
 import { type Hex, packed, unpack, type Vector } from '../tools/vectors/fixed.ts'
 import { CipherFrom } from '../tools/vectors/records.ts'
 import { openingAdmits } from './opening-admits.ts'
@@ -119,6 +120,8 @@ function meaningOf(vector: Vector, type: number, body: Uint8Array, primitives: P
     case FrameType.want:
     case FrameType.given:
       return repairMeaning(vector, type, body, primitives)
+    case FrameType.mode:
+      return { ...decodeMode(body) }
     case FrameType.open:
       return { ...decodeOpen(body) }
     case FrameType.accept:
@@ -166,6 +169,7 @@ function judge(vector: Vector, primitives: Primitives): Fields {
     offer: () => ({ peer: '', outcome: 'queued' as const }),
     foresee: () => ({ peer: '', outcome: 'queued' as const }),
     withdraw: () => {},
+    ...eagerParts('neighbour'),
   }
   for (const before of (vector.after as Hex[] | undefined) ?? []) router.received(link, unpack(before))
   const [accepted, duplicates] = [router.accepted, router.duplicates]

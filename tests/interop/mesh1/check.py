@@ -237,6 +237,9 @@ def _meaning(vector, kind, body):
         about = frames.decode_about(body, *hexed(vector, "sender", "networkId"))
         has_record = about["record"] is not None
         return {"agent": about["agent"], "nodeName": about["name"], "hasRecord": has_record, "keep": about["keep"]}
+    if kind == frames.MODE:
+        is_lazy, trees = frames.decode_mode(body)
+        return {"mode": "lazy" if is_lazy else "eager", "trees": trees}
     if kind in streams.TYPES:
         return streams.read(kind, body)
     return {}

@@ -4,10 +4,12 @@ from .codec import WireError, decode, encode, read_varint, write_varint
 from .identity import is_admitted, is_valid_signature, signed_bytes
 
 PING, PONG, GOODBYE, ASK_PEERS, PEERS, ABOUT, BUNDLE = 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x10
+MODE = 0x13
+MODE_TREES_MAX = 9
 BODY_MAX = 1_114_112
 BODY_MAX_OF = {
     **{PING: 8, PONG: 8, GOODBYE: 1_024, ASK_PEERS: 16, PEERS: 65_536, ABOUT: 4_096, BUNDLE: BODY_MAX},
-    **{0x11: 262_144, 0x12: 262_144, 0x13: 32, 0x14: 32, 0x20: BODY_MAX},
+    **{0x11: 262_144, 0x12: 262_144, MODE: 32, 0x14: 32, 0x20: BODY_MAX},
     **{0x30: 4_096, 0x31: BODY_MAX, 0x32: 20, 0x33: 20, 0x34: 20, 0x35: 4_096},
 }
 ADDRESS_PROTOCOLS = {0x04: 4, 0x29: 16, 0x35: None, 0x36: None, 0x37: None}
@@ -148,6 +150,19 @@ def decode_peers(body, network_id):
     if not isinstance(value, list) or len(value) > 32 or any(not isinstance(one, bytes) for one in value):
         raise WireError("bad-peers", "peers is not an array of at most 32 byte strings")
     return [decode_node_record(one, network_id) for one in value]
+
+
+def decode_mode(body):
+    """Whether it says lazy, and of which trees (section 8.9.8)."""
+    value = decode(body)
+    if not isinstance(value, list) or len(value) < 2 or type(value[0]) is not int or value[0] not in (0, 1):
+        raise WireError("bad-frame", "mode is [0 or 1, [tree, ...]]")
+    trees = value[1]
+    if not isinstance(trees, list) or len(trees) > MODE_TREES_MAX:
+        raise WireError("bad-frame", f"mode names up to {MODE_TREES_MAX} trees")
+    if not all(type(tree) is int and 0 <= tree <= 0xFFFF for tree in trees):
+        raise WireError("bad-frame", "a tree is a number of 16 bits")
+    return value[0] == 1, trees
 
 
 def decode_ask_peers(body):

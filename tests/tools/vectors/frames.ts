@@ -150,7 +150,6 @@ function frames(cast: Cast): Vector[] {
     vector('frame-bundle', FrameType.bundle, bundleBody(cast, cast.dialer, open, 1, 0, { messages: hello() })),
     vector('frame-direct', FrameType.direct, directBody()),
     ...repairFrames(cast).map(([name, type, body, meaning]) => vector(name, type, body, meaning)),
-    ...reserved().map(([name, type, body]) => vector(`frame-${name}-reserved`, type, body)),
     ...streamFrames().map(([name, type, body, meaning]) => vector(name, type, body, meaning)),
     vector('frame-unknown-empty', 0x7f, new Uint8Array(0)),
     vector('frame-unknown', 0xff, utf8('from a later version')),
@@ -177,11 +176,6 @@ function directBody(): Uint8Array {
     counting(0x50, 17),
   ]
   return concatBytes(...parts)
-}
-
-/** A well-formed body of each reserved type; this version reads none of them. */
-function reserved(): [string, number, Uint8Array][] {
-  return [['mode', FrameType.mode, encodeCbor([1])]]
 }
 
 function refusedFrames(cast: Cast): Vector[] {
@@ -215,6 +209,7 @@ function refusedFrames(cast: Cast): Vector[] {
     ['peers-of-33', encodeFrame(FrameType.peers, encodeCbor(Array.from({ length: 33 }, () => record)))],
     ['peers-with-text', encodeFrame(FrameType.peers, encodeCbor(['record']))],
     ['peers-with-forged-record', encodeFrame(FrameType.peers, encodeCbor([record, forged]))],
+    ['mode-too-long', headOf(FrameType.mode, 33)],
     ...refusedStreamFrames(),
   ]
   return cases.map(([name, bytes]) => ({

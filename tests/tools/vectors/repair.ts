@@ -1,7 +1,9 @@
-// The frames of repair among spec/vectors/frames.json: have, want and given. docs/protocol.md section 8.9.
+// The frames of repair among spec/vectors/frames.json: have, want, given and mode. docs/protocol.md section 8.9.
 
 import { concatBytes, toHex } from '../../../lib/bytes.ts'
 import { bytesKey } from '../../../lib/flood/bundle.ts'
+import { treeOf } from '../../../lib/flood/link-trees.ts'
+import { encodeMode } from '../../../lib/flood/mode-frame.ts'
 import { type EpochNumbers, encodeGiven, encodeHave, encodeWant } from '../../../lib/flood/repair-frames.ts'
 import { type CborInput, decodeCbor, encodeCbor } from '../../../lib/framing/cbor.ts'
 import { FrameType } from '../../../lib/framing/frames.ts'
@@ -39,7 +41,16 @@ export function repairFrames(cast: Cast): RepairVector[] {
     ],
     ['frame-given', FrameType.given, encodeGiven({ request: 1, more: false }), { request: 1, more: false }],
     ['frame-given-more', FrameType.given, encodeGiven({ request: 300, more: true }), { request: 300, more: true }],
+    modeFrame('frame-mode-lazy', 'lazy', [treeOf(key), treeOf(other)]),
+    modeFrame('frame-mode-eager', 'eager', [treeOf(key)]),
+    modeFrame('frame-mode-of-nine-trees', 'lazy', [0, 23, 24, 255, 256, 65_535, 300, 400, 500]),
+    modeFrame('frame-mode-of-no-trees', 'eager', []),
+    ['frame-mode-of-a-later-version', FrameType.mode, encodeCbor([1, [7], 'later']), { mode: 'lazy', trees: [7] }],
   ]
+}
+
+function modeFrame(name: string, mode: 'eager' | 'lazy', trees: readonly number[]): RepairVector {
+  return [name, FrameType.mode, encodeMode({ mode, trees }), { mode, trees }]
 }
 
 /** The first `have` of a node that holds these, with what is hashed for each bucket: written out here, not by the library. */

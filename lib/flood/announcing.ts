@@ -1,0 +1,118 @@
+// What of the additions one neighbour must hear of soon, because bundles of their tree do not come to it by themselves. What
+// it claims itself by then it need not hear of at once: of two ends that got a bundle elsewhere, one tells the other.
+// Looks, and sends nothing: telling.ts does. docs/protocol.md, "Lazy links".
+
+import { type HeldEpoch, type Holdings, type Told, toldOfEpoch } from './holdings.ts'
+import { type Spans, upTo } from './spans.ts'
+
+/** Between two looks. What one look finds is told at the next, at most two of these after it was added. */
+export const LOOK_MS = 25
+
+/** What one link has to say about its neighbour. */
+export interface AnnouncingLink {
+  /** Whether bundles of any tree are announced. */
+  isAnnouncing(): boolean
+  /** Whether bundles of this origin are. */
+  isAnnounced(originKey: string, nowMs: number): boolean
+  /** Whether the neighbour claims all of these. */
+  covers(originKey: string, epoch: number, ranges: Spans): boolean
+}
+
+interface Handled {
+  /** `HeldEpoch.serial` of which this speaks. */
+  serial: number
+  /** What was held up to this number is to be told at the next look; null: it was told. */
+  upTo: number | null
+}
+
+export class Announcing {
+  readonly #holdings: Holdings
+  readonly #link: AnnouncingLink
+  /** Of what was added since the last full telling. */
+  readonly #handled = new Map<HeldEpoch, Handled>()
+  #lookedSerial = -1
+  #lookAtMs: number | null = null
+  #hasPending = false
+
+  constructor(holdings: Holdings, link: AnnouncingLink) {
+    this.#holdings = holdings
+    this.#link = link
+  }
+
+  /** When `isDue` has something to say; minus infinite: at once; infinite: not as things stand. */
+  nextDeadlineMs(): number {
+    if (this.#lookAtMs !== null) return this.#lookAtMs
+    return this.#isWaiting ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
+  }
+
+  /** Whether it is time for `look`. */
+  isDue(nowMs: number): boolean {
+    if (this.#lookAtMs === null && this.#isWaiting) this.#lookAtMs = nowMs + LOOK_MS
+    return this.#lookAtMs !== null && nowMs >= this.#lookAtMs
+  }
+
+  /**
+   * Looks at what was added after `toldSerial`, and gives what is to be told now, each as it is held, to `take`; false: there
+   * is no room for it, and it waits for the next look. Returns how many epochs it looked at.
+   */
+  look(toldSerial: number, nowMs: number, take: (told: Told) => boolean): number {
+    this.#lookAtMs = null
+    this.#lookedSerial = this.#holdings.serial
+    this.#hasPending = false
+    let looked = 0
+    for (let held = this.#holdings.firstAddedAfter(toldSerial); held !== null; held = held.newer) {
+      looked++
+      if (this.#link.isAnnounced(held.originKey, nowMs) && !this.#lookAt(held, take)) break
+    }
+    return looked
+  }
+
+  /** Whether all that is held of it was told. */
+  isTold(held: HeldEpoch): boolean {
+    const handled = this.#handled.get(held)
+    return handled !== undefined && handled.serial === held.serial && handled.upTo === null
+  }
+
+  /** All that was added is told. */
+  clear(): void {
+    this.#handled.clear()
+    this.#hasPending = false
+    this.#lookAtMs = null
+    this.#lookedSerial = this.#holdings.serial
+  }
+
+  /** One more tree is announced from now on: what was added of it before may be untold. */
+  again(): void {
+    this.#lookedSerial = -1
+  }
+
+  get #isWaiting(): boolean {
+    return this.#hasPending || (this.#holdings.serial !== this.#lookedSerial && this.#link.isAnnouncing())
+  }
+
+  /** False: it is to be told, and there was no room. */
+  #lookAt(held: HeldEpoch, take: (told: Told) => boolean): boolean {
+    const { serial, ranges, originKey, epoch } = held
+    const handled = this.#handled.get(held)
+    if (handled === undefined || handled.upTo === null) {
+      if (handled?.serial === serial) return true
+      this.#handled.set(held, { serial, upTo: ranges[ranges.length - 1] ?? -1 })
+      this.#hasPending = true
+      return true
+    }
+    const told = toldOfEpoch(held)
+    if (told !== null && !this.#link.covers(originKey, epoch, upTo(told.ranges, handled.upTo))) {
+      if (!take(told)) {
+        this.#hasPending = true
+        return false
+      }
+      handled.upTo = null
+    } else if (handled.serial !== serial) {
+      // The neighbour has those. What came since waits for another look.
+      handled.upTo = ranges[ranges.length - 1] ?? -1
+      this.#hasPending = true
+    }
+    handled.serial = serial
+    return true
+  }
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ClaimWait, LATE_MS_MAX, type News } from '../../lib/flood/claim-wait.ts'
+
+const NOTHING: News = { newest: -1, cameMs: Number.NEGATIVE_INFINITY }
+
+function begun(lastNumber: number, isHistory = false): ClaimWait {
+  const wait = new ClaimWait()
+  wait.begin(lastNumber, 0, 100, isHistory)
+  return wait
+}
+
+test('nothing is due before the wait is over, then all that had been claimed', () => {
+  const wait = begun(9)
+  assert.deepEqual(wait.due([0, 9], 9, NOTHING, 99), { spans: [], nextMs: 100, isOverdue: false })
+  assert.deepEqual(wait.due([0, 9], 9, NOTHING, 100), {
+    spans: [0, 9],
+    nextMs: Number.POSITIVE_INFINITY,
+    isOverdue: true,
+  })
+})
+
+test('while others keep coming, what was claimed later waits as long as the first did', () => {
+  const wait = begun(9)
+  const news: News = { newest: 30, cameMs: 95 }
+  wait.again(19, 60, 100)
+  assert.deepEqual(wait.due([5, 6, 15, 16], 19, news, 100), { spans: [5, 6], nextMs: 160, isOverdue: true })
+  assert.deepEqual(wait.due([5, 6, 15, 16], 19, news, 159).spans, [5, 6])
+  assert.deepEqual(wait.due([5, 6, 15, 16], 19, news, 160).spans, [5, 6, 15, 16])
+})
+
+test('a claim that is told every moment still comes due', () => {
+  const wait = begun(0)
+  const news = (nowMs: number): News => ({ newest: 1_000, cameMs: nowMs })
+  const due: number[] = []
+  for (let nowMs = 10; nowMs <= 1_000; nowMs += 10) {
+    wait.again(nowMs, nowMs, 100)
+    due.push(wait.due([0, nowMs], nowMs, news(nowMs), nowMs).spans[1] ?? -1)
+  }
+  for (const [i, last] of due.entries()) {
+    const nowMs = (i + 1) * 10
+    assert.ok(last === -1 || last <= nowMs - 100, `at ${nowMs}, ${last} was asked for too soon`)
+    assert.ok(last >= nowMs - 210, `at ${nowMs}, only ${last} was asked for`)
+  }
+})
+
+test('above the newest number nothing is due while bundles keep coming, and all of it once they do not', () => {
+  const wait = begun(9)
+  const news: News = { newest: 4, cameMs: 60 }
+  const due = wait.due([2, 2, 5, 9], 9, news, 100)
+  assert.deepEqual(due, { spans: [2, 2], nextMs: 160, isOverdue: true })
+  wait.again(12, 150, 100)
+  assert.deepEqual(wait.due([2, 2, 5, 12], 12, news, 160).spans, [2, 2, 5, 12], 'what was claimed a moment ago, too')
+})
+
+test('what is late for two seconds is due all the same, and is no reason to change the way', () => {
+  const wait = begun(9)
+  let nowMs = 100
+  const lag = (): News => ({ newest: 4, cameMs: nowMs - 1 })
+  assert.deepEqual(wait.due([5, 9], 9, lag(), nowMs).spans, [])
+  wait.again(20, nowMs, 100)
+  nowMs += LATE_MS_MAX - 1
+  assert.deepEqual(wait.due([5, 20], 20, lag(), nowMs).spans, [])
+  nowMs += 1
+  const { spans, isOverdue } = wait.due([5, 20], 20, lag(), nowMs)
+  assert.deepEqual([spans, isOverdue], [[5, 9], false])
+})
+
+test('what comes late but comes begins a new wait', () => {
+  const wait = begun(9)
+  assert.deepEqual(wait.due([5, 9], 9, { newest: 4, cameMs: 99 }, 100).spans, [])
+  wait.again(20, 1_000, 100)
+  const nowMs = 100 + LATE_MS_MAX
+  assert.deepEqual(wait.due([12, 20], 20, { newest: 11, cameMs: nowMs - 1 }, nowMs).spans, [])
+})
+
+test('the answer to digests is history: it is asked for, and no reason to change the way', () => {
+  const wait = begun(9, true)
+  assert.deepEqual(wait.due([0, 9], 9, { newest: 20, cameMs: 0 }, 100), {
+    spans: [0, 9],
+    nextMs: Number.POSITIVE_INFINITY,
+    isOverdue: false,
+  })
+  assert.equal(wait.due([0, 9], 9, NOTHING, 300).isOverdue, false)
+  wait.again(15, 300, 100)
+  assert.deepEqual(wait.due([3, 3, 12, 12], 15, { newest: 20, cameMs: 390 }, 400), {
+    spans: [3, 3, 12, 12],
+    nextMs: Number.POSITIVE_INFINITY,
+    isOverdue: true,
+  })
+})
