@@ -1,5 +1,5 @@
-// `npm run bench`, second part: what repair and the store cost. Two nodes in one process on loopback, so the rates are those of
-// one core doing the work of both; read the ratios. Prints one Markdown table. Not a test.
+// What the store and the telling of it cost: `node --import tsx tests/bench/repair.ts`. Two nodes in one process on loopback, so
+// the rates are those of one core doing the work of both; read the ratios. Prints one Markdown table. Not a test.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -41,26 +41,6 @@ async function publish(from: Mesh, count: number, perTurn: number): Promise<void
   }
 }
 
-/** Messages a second that a node gets which comes when all has been published. */
-function catchUp(count: number, perSecond: number): Promise<{ rate: number; bundles: number }> {
-  return withNodes(false, async (from, to) => {
-    // Alone, nothing waits for more messages but the rate itself: slow publication makes a bundle of each message.
-    if (perSecond === 0) await publish(from, count, 256)
-    else for (let i = 0; i < count; i++) await one(from, i, perSecond)
-    const { bundles } = from.stats().published
-    const done = heard(to, count)
-    const startMs = performance.now()
-    await to.connect(from.addresses[0]!)
-    await done
-    return { rate: (count * 1_000) / (performance.now() - startMs), bundles }
-  })
-}
-
-async function one(from: Mesh, i: number, perSecond: number): Promise<void> {
-  await from.publish('work', PAYLOAD)
-  if (i % 2 === 1) await sleep(2_000 / perSecond)
-}
-
 /** Messages a second through one link, counted where they are read from the store. */
 function stored(count: number, isDurable: boolean): Promise<number> {
   return withNodes(isDurable, async (from, to) => {
@@ -94,14 +74,6 @@ function told(perSecond: number, seconds: number): Promise<number> {
 const whole = (value: number): string => Math.round(value).toLocaleString('en')
 
 console.log('\n| repair and store | |\n| --- | --: |')
-const full = await catchUp(100_000, 0)
-console.log(
-  `| catch-up of 100,000 messages in ${whole(full.bundles)} bundles, messages a second | ${whole(full.rate)} |`,
-)
-const single = await catchUp(5_000, 500)
-console.log(
-  `| catch-up of 5,000 messages in ${whole(single.bundles)} bundles, messages a second | ${whole(single.rate)} |`,
-)
 const memory = await stored(200_000, false)
 const durable = await stored(200_000, true)
 console.log(`| read from the store in memory, messages a second | ${whole(memory)} |`)
