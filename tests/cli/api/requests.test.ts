@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { BEHIND, OpenRequests, REQUESTS_OPEN_BYTES_MAX, REQUESTS_OPEN_MAX } from '../../../cli/api/open-requests.ts'
 import type { JsonObject, QueryValues } from '../../../cli/client/node-client.ts'
 import type { DirectMessage } from '../../../lib/direct/handlers.ts'
+import { until } from '../../tools/until.ts'
 import { ALICE } from '../fake-node.ts'
 import { call, errorOf, type FakeApi, startApi } from './fake-api.ts'
 
@@ -29,13 +29,6 @@ class Replier {
 
   leave(): void {
     this.#leaving.abort()
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
-    if (turns > 20_000) assert.fail('it did not come')
-    await turn()
   }
 }
 

@@ -12,6 +12,7 @@ import type { DoorStream } from '../../../cli/streams/door.ts'
 import { MeshError } from '../../../lib/errors.ts'
 import { StreamResetError } from '../../../lib/streams/reset-codes.ts'
 import type { NodeSnapshot } from '../../../lib/types.ts'
+import { until } from '../../tools/until.ts'
 import { ALICE, BOB } from '../fake-node.ts'
 import { readAll, type StreamEnd, streamPair } from '../streams/stream-pair.ts'
 import { startApi } from './fake-api.ts'
@@ -100,11 +101,8 @@ test('streams that others open go to those who wait, each to one, and the name i
   const api = await startApi(t)
   const door = streamDoor(api.client)
   const [first, second] = [door.accept('/x', { signal }), door.accept('/x', { signal })]
-  const waiting = async (is: boolean): Promise<void> => {
-    for (let turns = 0; api.mesh.handlers.has('/x') !== is; turns++) {
-      if (turns > 20_000) assert.fail('the name was not registered in time')
-      await turn()
-    }
+  const waiting = (is: boolean): Promise<void> => {
+    return until(() => api.mesh.handlers.has('/x') === is, 'the name was not registered in time')
   }
   await waiting(true)
   // Both callers must be there before the first stream comes.

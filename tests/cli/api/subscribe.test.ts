@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { JsonObject, QueryValues } from '../../../cli/client/node-client.ts'
 import { MeshError } from '../../../lib/errors.ts'
+import { until } from '../../tools/until.ts'
 import { ALICE } from '../fake-node.ts'
 import { call, errorOf, type FakeApi, startApi } from './fake-api.ts'
 
@@ -29,13 +30,6 @@ class Reader {
 
   leave(): void {
     this.#leaving.abort()
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
-    if (turns > 20_000) assert.fail('it did not come')
-    await turn()
   }
 }
 
