@@ -3,7 +3,8 @@
 // section 2 allows. JavaScript cannot promise constant time; the native provider is the one to run where there is a choice.
 
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
-import { x25519 } from '@noble/curves/ed25519.js'
+import { pow } from '@noble/curves/abstract/modular.js'
+import { montgomery } from '@noble/curves/abstract/montgomery.js'
 import { getPublicKey, hashes, Point, sign } from '@noble/ed25519'
 import { hkdf } from '@noble/hashes/hkdf.js'
 import { hmac } from '@noble/hashes/hmac.js'
@@ -18,6 +19,23 @@ hashes.sha512 = sha512
 
 /** Order of the base point. */
 const L = Point.CURVE().n
+
+const P = 2n ** 255n - 19n
+
+/**
+ * X25519 (RFC 7748) by the ladder of @noble/curves. Its module ed25519.js has the same one ready, but computes tables for
+ * signatures first, which every start of a program would pay for.
+ */
+const x25519 = montgomery({
+  P,
+  type: 'x25519',
+  adjustScalarBytes: (bytes: Uint8Array): Uint8Array => {
+    bytes[0] = bytes[0]! & 248
+    bytes[31] = (bytes[31]! & 127) | 64
+    return bytes
+  },
+  powPminus2: (x) => pow(x, P - 2n, P),
+})
 
 /** Every primitive in plain JavaScript. See `Primitives` for each one's contract. */
 export const noble: Primitives = {

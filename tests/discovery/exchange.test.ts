@@ -201,3 +201,39 @@ test('an answer has at most 32 records and fits its frame, however long the neig
   assert.ok(body.length <= PEERS_BYTES_MAX)
   assert.ok(decodePeers(body).length > 25)
 })
+
+test('the same record is verified once, wherever it comes from, and a forged one each time', () => {
+  let verified = 0
+  const primitives = {
+    ...completedNative,
+    ed25519Verify: (...what: Parameters<typeof completedNative.ed25519Verify>) => {
+      verified++
+      return completedNative.ed25519Verify(...what)
+    },
+  }
+  const found: string[] = []
+  const exchange = new Exchange({
+    network: openNetwork,
+    identities,
+    primitives,
+    ownKey: keyPairOf(OWN).identity.key,
+    fraction: () => 0,
+    found: ({ identity }, _addresses, toldBy) => found.push(`${identity.id} ${toldBy}`),
+    known: () => [],
+  })
+  const record = recordOf(1, '127.0.0.1:1')
+  const { identity } = keyPairOf(1)
+  exchange.check(record.slice(), identity)
+  exchange.neighbourUp(identity, record.slice(), '127.0.0.1')
+  exchange.told([record.slice(), record.slice()], { key: 'another', host: '127.0.0.1' })
+  assert.equal(exchange.read(record.slice(), identity)?.identity.id, identity.id)
+  assert.equal(verified, 1)
+  assert.deepEqual(found, [`${identity.id} ${identity.key}`, `${identity.id} another`, `${identity.id} another`])
+  // Genuine, and still not another node's own.
+  assert.throws(() => exchange.check(record.slice(), keyPairOf(2).identity), { code: 'bad-peers' })
+
+  const forged = record.slice()
+  forged[3]! ^= 1
+  for (let time = 0; time < 2; time++) assert.equal(exchange.read(forged.slice(), identity), null)
+  assert.equal(verified, 3)
+})

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { multiaddr } from '@multiformats/multiaddr'
 import { concatBytes, fromHex, textOf, toHex } from '../../lib/bytes.ts'
 import { MeshError } from '../../lib/errors.ts'
 import {
@@ -281,6 +282,21 @@ test('any bytes and any text give an address that can be written and read again,
       for (const noise of [text, `/ip4/${text}`, `/${text}/tcp/80`, `[${text}]:80`]) {
         const read = orNull(() => parseAddress(noise))
         if (read !== null) assert.deepEqual(parseAddress(formatAddress(read)), read)
+      }
+    }
+  }
+})
+
+test('binary addresses are written as the multiaddr package writes them, whatever they are', () => {
+  const random = seeded(41)
+  const hosts = ['0.0.0.0', '255.255.255.255', '::', '::1', 'fe80::1%eth0', 'example.org', '2001:db8::10.0.0.1']
+  for (let round = 0; round < 40; round++)
+    hosts.push([...random.bytes(4)].join('.'), `2001:db8::${random.below(65_536).toString(16)}`)
+  for (const host of hosts) {
+    for (const port of [1, 255, 256, 65_535]) {
+      for (const peer of [null, ID]) {
+        const one = { ...parseAddress(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`), peer }
+        assert.deepEqual(addressToBytes(one), new Uint8Array(multiaddr(formatAddress(one)).bytes), formatAddress(one))
       }
     }
   }

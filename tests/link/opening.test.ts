@@ -5,6 +5,7 @@ import { MeshError } from '../../lib/errors.ts'
 import { type CborInput, encodeCbor } from '../../lib/framing/cbor.ts'
 import { encodeFrame, FrameType } from '../../lib/framing/frames.ts'
 import { encodeGoodbye } from '../../lib/framing/goodbye.ts'
+import type { Socket, SocketEvents } from '../../lib/io/world.ts'
 import { encodeAbout } from '../../lib/link/about.ts'
 import { decodePeers, goodbyeReason, type OpeningContext } from '../../lib/link/opening.ts'
 import { PREAMBLE } from '../../lib/link/preamble.ts'
@@ -89,6 +90,56 @@ test('an opening does not mind how the bytes are cut', () => {
     assert.ok(dialler.opened !== null && listener.opened !== null, `in chunks of ${chunkBytes}`)
   }
 })
+
+test('each end writes twice: what it has to say at once goes in one packet', () => {
+  const { sockets } = openedPair(new FakeClock())
+  assert.deepEqual(
+    sockets.map(({ writes }) => writes),
+    [2, 2],
+  )
+})
+
+test('bytes that are good for one call only are enough, however they are cut', () => {
+  for (const chunkBytes of [1, 5, 64, Number.POSITIVE_INFINITY]) {
+    const clock = new FakeClock()
+    const [dialled, accepted] = memoryPair(clock)
+    dialled.chunkBytesMax = chunkBytes
+    accepted.chunkBytesMax = chunkBytes
+    const listener = startOpening(contextOf(2, clock), forgetful(accepted), { initiator: false, first: EMPTY })
+    const role = { initiator: true, expected: null, keep: false } as const
+    const dialler = startOpening(contextOf(1, clock), forgetful(withoutPreamble(dialled)), role)
+    clock.settle()
+    assert.ok(dialler.opened !== null && listener.opened !== null, `in chunks of ${chunkBytes}`)
+  }
+})
+
+/** A socket that shares its read buffer: what it handed out is something else after the call. */
+function forgetful(socket: Socket): Socket {
+  let isSharing = false
+  const shared = new Proxy(socket, {
+    get(target, name) {
+      if (name === 'shareReadBuffer') {
+        return () => {
+          isSharing = true
+        }
+      }
+      if (name === 'attach') {
+        return (events: SocketEvents) =>
+          target.attach({
+            ...events,
+            data: (bytes) => {
+              const lent = bytes.slice()
+              events.data(lent)
+              if (isSharing) lent.fill(0xff)
+            },
+          })
+      }
+      const value = Reflect.get(target, name, target) as unknown
+      return typeof value === 'function' ? (value as () => unknown).bind(target) : value
+    },
+  })
+  return shared
+}
 
 test('what was read behind the preamble belongs to the handshake', () => {
   const clock = new FakeClock()

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { EMPTY } from '../../lib/bytes.ts'
-import { CHANGE_JITTER_MS, CHANGE_MS_MIN, FIRST_JITTER_MS, FIRST_MS, OwnNode, REFRESH_MS } from '../../lib/members/own-node.ts'
+import {
+  CHANGE_JITTER_MS,
+  CHANGE_MS_MIN,
+  FIRST_JITTER_MS,
+  FIRST_MS,
+  OwnNode,
+  REFRESH_MS,
+} from '../../lib/members/own-node.ts'
 
 class Desk {
   nowMs = 1_000

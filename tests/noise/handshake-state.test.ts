@@ -226,3 +226,44 @@ test('what is handed out is not the state itself', () => {
   assert.deepEqual(initiator.readMessage(answer), utf8('hello'))
   assert.equal(equalBytes(kept, message), false)
 })
+
+test('a handshake made like another that has not begun says and reads the same, for every pattern', () => {
+  for (const pattern of ['XX', 'XXpsk0', 'IKpsk1', 'KK', 'NNpsk0+psk2', 'X']) {
+    const transcripts = [false, true].map((isLike) => {
+      const [a, b] = optionsOf(pattern, 77)
+      const random = seeded(5)
+      const [alice, bob] = [a, b].map((options) => {
+        const own = { ...options, random: (length: number) => random.bytes(length) }
+        return isLike ? new HandshakeState(own, new HandshakeState(own)) : new HandshakeState(own)
+      }) as [HandshakeState, HandshakeState]
+      const messages: string[] = []
+      for (let turn = 0; !alice.isFinished; turn++) {
+        const [writer, reader] = turn % 2 === 0 ? [alice, bob] : [bob, alice]
+        const message = writer.writeMessage(utf8(`payload ${turn}`))
+        assert.deepEqual(reader.readMessage(message), utf8(`payload ${turn}`))
+        messages.push(toHex(message))
+      }
+      assert.deepEqual(alice.handshakeHash, bob.handshakeHash)
+      return messages
+    })
+    assert.deepEqual(transcripts[0], transcripts[1], pattern)
+  }
+})
+
+test('many handshakes made like one have keys of their own, and do not touch each other', () => {
+  const [a, b] = optionsOf('XXpsk0', 78)
+  const [dialler, listener] = [new HandshakeState(a), new HandshakeState(b)]
+  const firsts = new Set<string>()
+  for (let round = 0; round < 5; round++) {
+    const alice = new HandshakeState(a, dialler)
+    const bob = new HandshakeState(b, listener)
+    const first = alice.writeMessage(EMPTY)
+    firsts.add(toHex(first))
+    bob.readMessage(first)
+    alice.readMessage(bob.writeMessage(EMPTY))
+    bob.readMessage(alice.writeMessage(EMPTY))
+    assert.deepEqual(alice.handshakeHash, bob.handshakeHash)
+  }
+  assert.equal(firsts.size, 5)
+  assert.equal(dialler.isFinished || listener.isFinished, false)
+})
