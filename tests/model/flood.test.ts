@@ -1,41 +1,7 @@
-// The model of the flood and its repair (spec/flood.pml): every state of small networks is visited, and nothing is wrong in
-// any of them. Then each of some rules is broken, and the error has to be found: a model that cannot fail shows nothing.
-// Needs Debian's packages spin and gcc. docs/protocol.md, section 8.11.
+// The model of the flood and its repair: every state of small networks is visited, and nothing is wrong in any of them. Then each
+// of some rules is broken, and the error has to be found: a model that cannot fail shows nothing. docs/protocol.md, section 8.11.
 
-import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { skipUnlessAll } from '../tools/all-tests.ts'
-import { check, lackingForSpin, type Search } from './spin.ts'
-
-/** Searches of fewer states than this are for every day. */
-const BRIEF_STATES_MAX = 200_000
-const MODEL = fileURLToPath(new URL('../../spec/flood.pml', import.meta.url))
-const lacking = lackingForSpin()
-const given = { skip: lacking }
-/** Each takes several seconds of a core: for CI, and for whoever changes the model. */
-const whole = { skip: lacking || skipUnlessAll() }
-
-/** Holds for every order of events. At least `statesMin` states, so that a network that does nothing is noticed. */
-function holds(name: string, search: Search, statesMin: number, ...defines: string[]): void {
-  test(name, statesMin >= BRIEF_STATES_MAX ? whole : given, (context) => {
-    const { error, isComplete, states, unreached } = check(MODEL, search, defines)
-    context.diagnostic(`${states} states: ${search} ${defines.join(' ')}`)
-    assert.equal(error, null)
-    assert.ok(isComplete)
-    assert.ok(states >= statesMin, `${states} states`)
-    assert.ok(!unreached.includes('Quiet'), 'it became quiet')
-    assert.ok(!unreached.includes('init'))
-  })
-}
-
-/** The rule that `defines` breaks is needed: without it, this goes wrong. */
-function goesWrong(name: string, expected: RegExp, search: Search, ...defines: string[]): void {
-  test(name, given, () => {
-    const { error } = check(MODEL, search, defines)
-    assert.match(error ?? 'no error', expected)
-  })
-}
+import { goesWrong, holds } from './searches.ts'
 
 holds(
   'a line has both messages in the end, though links fail twice, a queue is full, an answer is late and a copy is forged',
@@ -76,35 +42,6 @@ holds(
   250_000,
   ...['MESSAGES=1', 'LIAR=2', 'FAILURES=2', 'LOSSES=1'],
 )
-holds(
-  'a line has the message in the end, though links turn lazy and eager again, and one fails',
-  'states',
-  35_000,
-  ...['LINE', 'MESSAGES=1', 'TURNS=3', 'FAILURES=1', 'TIMEOUTS=1'],
-)
-holds(
-  'a triangle has the message in the end, though any of its links turn lazy and one fails',
-  'states',
-  300_000,
-  ...['MESSAGES=1', 'TURNS=4', 'FAILURES=1'],
-)
-holds(
-  'a line with lazy links loses nothing that was durable, though a node crashes',
-  'states',
-  200_000,
-  ...['LINE', 'DISK', 'TURNS=2', 'CRASHES=1'],
-)
-
-holds('a line always becomes quiet', 'cycles', 200_000, 'LINE', 'FAILURES=1', 'LOSSES=1', 'TIMEOUTS=1')
-holds(
-  'a line with a disk always becomes quiet after a crash',
-  'cycles',
-  50_000,
-  ...['LINE', 'MESSAGES=1', 'DISK', 'FAILURES=1', 'CRASHES=1', 'TIMEOUTS=1'],
-)
-holds('a triangle always becomes quiet', 'cycles', 80_000, 'MESSAGES=1', 'FAILURES=1', 'TIMEOUTS=1')
-holds('a triangle whose links turn lazy always becomes quiet', 'cycles', 50_000, 'MESSAGES=1', 'TURNS=3', 'FAILURES=1')
-holds('a liar keeps nobody busy for ever', 'cycles', 150_000, 'MESSAGES=1', 'LIAR=2', 'FAILURES=1', 'LOSSES=1')
 
 goesWrong(
   'marked before it is verified, a forged copy silences the true one',
