@@ -78,6 +78,7 @@ export class Asking {
   readonly #suspicion: Suspicion
   readonly #send: (body: Uint8Array) => void
   readonly #overdue: (originKey: string, nowMs: number) => void
+  readonly #settled: (claim: Claim, nowMs: number) => void
   #request: Request | null = null
   #lastNumber: number
   /** Claims of which something may be missing, from `#head` on. */
@@ -100,6 +101,8 @@ export class Asking {
     send(body: Uint8Array): void
     /** Before a want: bundles of that origin did not come by themselves, and this neighbour has some. */
     overdue(originKey: string, nowMs: number): void
+    /** Nothing of that claim is missing. */
+    settled(claim: Claim, nowMs: number): void
   }) {
     this.#world = given.world
     this.#claims = given.claims
@@ -107,6 +110,7 @@ export class Asking {
     this.#lastNumber = given.lastNumber
     this.#send = given.send
     this.#overdue = given.overdue
+    this.#settled = given.settled
   }
 
   get isSuspect(): boolean {
@@ -131,7 +135,9 @@ export class Asking {
     if (claim.isWanting) {
       claim.wait.again(lastNumber, nowMs, waitMs)
     } else {
-      if (this.#world.seen.missing(claim.originKey, claim.epoch, claim.ranges).length === 0) return
+      if (this.#world.seen.missing(claim.originKey, claim.epoch, claim.ranges).length === 0) {
+        return this.#settled(claim, nowMs)
+      }
       claim.isWanting = true
       claim.wait.begin(lastNumber, nowMs, waitMs, isHistory)
       this.#queue.push(claim)
@@ -240,6 +246,7 @@ export class Asking {
       const due = this.#askable(claim, nowMs)
       if (due === null) {
         claim.isWanting = false
+        this.#settled(claim, nowMs)
         continue
       }
       const { spans, isOverdue } = due

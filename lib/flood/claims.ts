@@ -19,6 +19,10 @@ export interface Claim extends Recent<Claim> {
   isDropped: boolean
   /** Something of it may be worth asking for: it stands in the asking queue. */
   isWanting: boolean
+  /** When it was told last. */
+  toldMs: number
+  /** Nothing of it is missing: it stands among those that are about to be forgotten (settling.ts). */
+  isSettling: boolean
   /** When and until when it waits: see claim-wait.ts. */
   readonly wait: ClaimWait
   /** What came when asked and was not taken here, for want of room: asked for again from `retryMs` on. */
@@ -139,6 +143,8 @@ function newClaim(originKey: string, epoch: number): Claim {
     struck: [],
     isDropped: false,
     isWanting: false,
+    toldMs: Number.NEGATIVE_INFINITY,
+    isSettling: false,
     wait: new ClaimWait(),
     refused: [],
     retryMs: 0,

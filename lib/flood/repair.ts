@@ -8,12 +8,13 @@ import { AskedNumbers } from './asked-numbers.ts'
 import { Asking, type AskingWorld, type Suspicion } from './asking.ts'
 import type { Bundle } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
-import { Claims } from './claims.ts'
+import { type Claim, Claims } from './claims.ts'
 import { Digests } from './digests.ts'
 import { Giving } from './giving.ts'
 import { type LinkTrees, treeOf } from './link-trees.ts'
 import { decodeGiven, decodeHave, decodeWant, keyBytes } from './repair-frames.ts'
 import type { Seen } from './seen.ts'
+import { Settling } from './settling.ts'
 import { without } from './spans.ts'
 import { Telling } from './telling.ts'
 
@@ -29,7 +30,7 @@ const FIRST_CLAIMS_MS = 3_000
 const SUSPICIONS_MAX = 1_024
 /** What one call of `tick` may cost. A unit is about ten microseconds. */
 const TICK_COST_MAX = 250
-const PARTS = 3
+const PARTS = 4
 
 /** A neighbour's link, as repair needs it. */
 export interface RepairLink {
@@ -93,6 +94,7 @@ interface Side {
   readonly telling: Telling
   readonly asking: Asking
   readonly giving: Giving
+  readonly settling: Settling
 }
 
 export class Repair {
@@ -152,6 +154,7 @@ export class Repair {
     if (before !== undefined) this.linkDown(link.key, nowMs)
     const { store, seen, ownOriginKey } = this.#options
     const claims = new Claims()
+    const settling = new Settling(claims, (claim) => this.#isSettled(claim))
     const telling = new Telling({
       holdings: store.holdings,
       digests: this.#digests,
@@ -183,9 +186,10 @@ export class Repair {
       lastNumber: before?.asking.lastNumber ?? 0,
       send: (body) => link.tell(FrameType.want, body),
       overdue: (originKey, nowMs) => this.#options.trees.graft(link.key, originKey, nowMs),
+      settled: (claim, nowMs) => settling.add(claim, nowMs),
     })
     const giving = new Giving(store, link, this.counters)
-    const side: Side = { link, upMs: nowMs, claims, telling, asking, giving }
+    const side: Side = { link, upMs: nowMs, claims, telling, asking, giving, settling }
     this.#sides.set(link.key, side)
     this.#order.push(side)
   }
@@ -259,18 +263,20 @@ export class Repair {
     const parts = this.#order.length * PARTS
     for (let done = 0; done < parts && cost < TICK_COST_MAX; done++) {
       this.#turn = (this.#turn + 1) % parts
-      const { telling, asking, giving } = this.#order[Math.floor(this.#turn / PARTS)]!
+      const { telling, asking, giving, settling } = this.#order[Math.floor(this.#turn / PARTS)]!
       const part = this.#turn % PARTS
-      cost += part === 0 ? telling.work(nowMs) : part === 1 ? asking.work(nowMs) : giving.work()
+      if (part === 0) cost += telling.work(nowMs)
+      else if (part === 1) cost += asking.work(nowMs)
+      else cost += part === 2 ? giving.work() : settling.work(nowMs)
     }
   }
 
   /** When `tick` has something to do; infinite: never, as things stand; in the past or minus infinite: at once. */
   nextDeadlineMs(): number {
     let nextMs = Number.POSITIVE_INFINITY
-    for (const { telling, asking, giving } of this.#order) {
+    for (const { telling, asking, giving, settling } of this.#order) {
       if (giving.isBusy) return Number.NEGATIVE_INFINITY
-      nextMs = Math.min(nextMs, telling.nextDeadlineMs(), asking.nextDeadlineMs())
+      nextMs = Math.min(nextMs, telling.nextDeadlineMs(), asking.nextDeadlineMs(), settling.nextDeadlineMs())
     }
     return nextMs
   }
@@ -290,11 +296,22 @@ export class Repair {
       const claim = side.claims.tell(numbers)
       if (originKey === ownOriginKey) isOwn = true
       if (claim === null) continue
+      claim.toldMs = nowMs
       if (seen.isPast(originKey, epoch)) side.claims.drop(claim)
       else side.asking.claimed(claim, nowMs, isFirst ? FIRST_CLAIM_WAIT_MS : waitMs, isFirst)
     }
     for (const { asking } of this.#order) if (asking.isSuspect) asking.freed(nowMs)
     if (isOwn) this.#options.confirmed(side.link.key)
+  }
+
+  /**
+   * Nothing of it is missing here. Those of this node's own messages stay, since they confirm them; and so does what a neighbour
+   * did not give, or is asked for again later: it must not be believed anew.
+   */
+  #isSettled({ originKey, epoch, ranges, struck, refused, isWanting, isDropped }: Claim): boolean {
+    const isNeeded = isDropped || isWanting || struck.length > 0 || refused.length > 0
+    if (isNeeded || originKey === this.#options.ownOriginKey) return false
+    return this.#options.seen.missing(originKey, epoch, ranges).length === 0
   }
 
   #freed(nowMs: number): void {

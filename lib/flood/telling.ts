@@ -2,7 +2,7 @@
 // was added: at most once a second, and sooner what does not come to the neighbour by itself (announcing.ts). Nothing changed:
 // nothing is told. docs/protocol.md, "Repair".
 
-import { equalBytes } from '../bytes.ts'
+import { EMPTY, equalBytes } from '../bytes.ts'
 import { HAVE_ENTRIES_MAX } from '../limits.ts'
 import { Announcing, type AnnouncingLink } from './announcing.ts'
 import { BUCKETS, DIGEST_BYTES, type Digests } from './digests.ts'
@@ -49,7 +49,8 @@ interface Place {
 export class Telling {
   readonly #options: TellingOptions
   readonly #announcing: Announcing
-  readonly #own = new Uint8Array(DIGESTS_BYTES)
+  /** Let go of, as `#theirs`, when they were compared. */
+  #own: Uint8Array = new Uint8Array(DIGESTS_BYTES)
   /** How many of `#own` are there; all: they were sent. */
   #ownCount = 0
   /** What is held of the own origin as of `#own`. */
@@ -135,6 +136,8 @@ export class Telling {
     if (!buckets.includes(this.#options.ownBucket)) this.#options.sharesOwn(this.#ownOrigin)
     this.#ownOrigin = []
     this.#differing = { buckets, at: 0, originKey: '', epoch: -1 }
+    this.#own = EMPTY
+    this.#theirs = EMPTY
     this.#isComparing = false
     this.#notBeforeMs = nowMs
   }

@@ -9,7 +9,7 @@ import {
   SUSPECT_WAIT_MS_MAX,
   type Suspicion,
 } from '../../lib/flood/asking.ts'
-import { Claims } from '../../lib/flood/claims.ts'
+import { type Claim, Claims } from '../../lib/flood/claims.ts'
 import { decodeWant, type Want } from '../../lib/flood/repair-frames.ts'
 import { Seen } from '../../lib/flood/seen.ts'
 import { countNumbers, type Spans, without } from '../../lib/flood/spans.ts'
@@ -52,6 +52,8 @@ class Side {
   readonly suspicion: Suspicion = { failures: 0, untilMs: Number.NEGATIVE_INFINITY }
   readonly wants: Want[] = []
   readonly overdue: string[] = []
+  /** Claims of which nothing was missing when they were looked at. */
+  readonly settled: Claim[] = []
   readonly asking: Asking
   readonly #node: Node
 
@@ -87,6 +89,7 @@ class Side {
         this.wants.push(decodeWant(body))
       },
       overdue: (originKey) => this.overdue.push(originKey),
+      settled: (claim) => this.settled.push(claim),
     })
   }
 
@@ -145,6 +148,7 @@ test('what came in the wait is not asked for', () => {
   node.run(10_000)
   assert.equal(side.wants.length, 0)
   assert.equal(side.asking.nextDeadlineMs(), Number.POSITIVE_INFINITY)
+  assert.deepEqual(side.settled, [side.claims.find(A, 1)])
 })
 
 test('a want keeps its bounds, and shares them between origins', () => {

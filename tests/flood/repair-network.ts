@@ -94,11 +94,11 @@ export class RepairNetwork {
     this.nowMs = Math.max(this.nowMs, untilMs)
   }
 
-  /** Until nothing will ever happen any more by itself. Returns the time it took. */
+  /** Until nothing will ever happen any more by itself. Returns the time until nobody told anybody anything any more. */
   settle(): number {
     const begunMs = this.nowMs
     while (this.#events.length > 0) this.#step()
-    return this.nowMs - begunMs
+    return Math.max(0, (this.frames.at(-1)?.atMs ?? begunMs) - begunMs)
   }
 
   /** What somebody holds and this node has not taken. */

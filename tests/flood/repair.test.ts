@@ -462,3 +462,25 @@ test('frames for a neighbour that is gone are nobody’s business, and a frame o
   assert.throws(() => repair.received('node 1', FrameType.have, new Uint8Array(0), 0), { code: 'bad-cbor' })
   assert.throws(() => decodeHave(new Uint8Array(0)), { code: 'bad-cbor' })
 })
+
+test('at rest a node remembers of its neighbours what confirms its own messages, and nothing of what both hold', () => {
+  const network = new RepairNetwork(3)
+  for (const node of network.nodes) node.publish(5)
+  network.connect(0, 1)
+  network.connect(1, 2)
+  network.settle()
+  assertAllHaveAll(network)
+  for (const node of network.nodes) node.publish(5)
+  network.settle()
+  const origins = network.nodes.map(({ originKey }) => originKey)
+  for (const [a, b] of [
+    [0, 1],
+    [1, 0],
+    [1, 2],
+    [2, 1],
+  ] as const) {
+    const { repair, keyOf } = network.node(a)
+    const held = origins.filter((originKey) => repair.holds(keyOf(b), originKey, 1, 0, 0))
+    assert.deepEqual(held, [origins[a]], `${a} of ${b}`)
+  }
+})
