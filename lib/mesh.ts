@@ -148,7 +148,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
 
   /**
    * Sends `data` (text goes as UTF-8; at most 1 MiB) to every node of the network. Resolves when it is queued; waits while
-   * even the fastest neighbour, or this node's own disk, is behind. Rejects with MeshError `bad-topic`, `bad-argument`,
+   * even the fastest neighbour, or this node's own disk, is behind, and for a moment for slower ones. Rejects with MeshError `bad-topic`, `bad-argument`,
    * `too-large`, `aborted`, `not-running`, `identity-in-use`.
    */
   publish(topic: string, data: string | Uint8Array, options?: PublishOptions): Promise<Receipt> {

@@ -5,11 +5,11 @@
 import * as crypto from 'node:crypto'
 import { concatBytes, EMPTY } from '../bytes.ts'
 import { TAG_BYTES } from '../limits.ts'
+import { giveBack, OUTSIDE_BYTES_MIN } from '../memory.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
 import { answering } from './known-answers.ts'
 import type { Aead, Primitives, Signer, X25519Pair } from './primitives.ts'
-import { bufferMade } from './young-garbage.ts'
 
 /**
  * Public keys kept ready to verify with: an import costs as much as a tenth of a verification, and a network of a few
@@ -180,9 +180,10 @@ export function sealWithNonce(
   const cipher = crypto.createCipheriv(AEAD, secret, nonce, AEAD_OPTIONS)
   if (associatedData.length > 0) cipher.setAAD(associatedData, { plaintextLength: plain.length })
   // A stream cipher gives all bytes at once; `final` adds none, it only makes the tag.
-  into.set(cipher.update(plain), at)
+  const sealed = cipher.update(plain)
+  into.set(sealed, at)
+  if (sealed.length >= OUTSIDE_BYTES_MIN) giveBack(sealed)
   cipher.final()
-  bufferMade(plain.length)
   into.set(cipher.getAuthTag(), at + plain.length)
   return at + plain.length + TAG_BYTES
 }
@@ -203,7 +204,6 @@ export function openWithNonce(
   const plain = decipher.update(sealed.subarray(0, length))
   try {
     decipher.final()
-    bufferMade(length)
   } catch {
     return null
   }

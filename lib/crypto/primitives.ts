@@ -6,7 +6,10 @@
 export interface Aead {
   /** Cipher text followed by its 16-byte tag, a new array. `nonce` 0 to 2^53 - 1. */
   seal(nonce: number, associatedData: Uint8Array, plain: Uint8Array): Uint8Array
-  /** The plain text as a new array, or null when the tag does not match or `sealed` is shorter than a tag. */
+  /**
+   * The plain text as a new array, or null when the tag does not match or `sealed` is shorter than a tag. The caller sees to
+   * its memory: `giveBack` or `bufferMade` of memory.ts, where these are many.
+   */
   open(nonce: number, associatedData: Uint8Array, sealed: Uint8Array): Uint8Array | null
   /**
    * The record layer's form of `seal`: writes cipher text and tag into `into` from `at` (room for plain.length + 16 is the

@@ -22,6 +22,7 @@ const HOPS_TOLD_MAX = 255
 /** What a bundle queue needs of the link that carries it. */
 export interface BundleCarrier {
   readonly bundleBytes: number
+  readonly isStalled: boolean
   send(into: SendClass, frame: OutgoingFrame): void
   offer(frame: OutgoingFrame): boolean
   wouldTake(bodyLength: number): boolean
@@ -76,6 +77,10 @@ export class BundleQueue implements FloodLink, RepairLink {
 
   get bundleBytes(): number {
     return this.#carrier.bundleBytes
+  }
+
+  get isStalled(): boolean {
+    return this.#carrier.isStalled
   }
 
   get trees(): LinkTrees {

@@ -11,6 +11,8 @@ export interface FloodLink {
   readonly key: string
   /** Bytes of bundles that wait in its queue. */
   readonly bundleBytes: number
+  /** It has dropped bundles, and drops more, until its queue is empty. */
+  readonly isStalled: boolean
   /** Queues a bundle, or tells that it was dropped. */
   offer(bundle: Bundle): Offer
   /** The neighbour does not want bundles of this tree unasked. */

@@ -6,8 +6,10 @@
 // them under one signature.
 
 import { MeshError } from '../errors.ts'
+import { Alarm } from '../io/alarm.ts'
 import type { Clock, Timer } from '../io/world.ts'
 import { INTEGER_MAX } from '../limits.ts'
+import { bufferMade, OUTSIDE_BYTES_MIN } from '../memory.ts'
 import type { PublishOptions, Receipt } from '../types.ts'
 import { type BuilderOrigin, BundleBuilder } from './builder.ts'
 import { type Bundle, BundleFlag, type BundleSigning } from './bundle.ts'
@@ -36,8 +38,10 @@ export interface PublisherLinks {
   send(bundle: Bundle): readonly Offer[]
   /** What `send` would give now, without sending. */
   foresee(): readonly Offer[]
-  /** True while there is a link and every one has more waiting than it can send soon. */
+  /** True while there is a link and every one has more waiting than it can send soon, or slower ones are waited for. */
   readonly congested: boolean
+  /** When `congested` ends by itself, as it was looked at last, by the monotonic clock; null: not before a link has sent. */
+  readonly congestedUntilMs: number | null
   /** True while there is a link and every one still has bundles in its queue. */
   readonly busy: boolean
 }
@@ -79,6 +83,8 @@ export class Publisher {
   #scheduled = false
   #fillTimer: Timer | null = null
   readonly #waiting = new WaitingCalls()
+  /** Rings when slower links are not waited for any longer. */
+  readonly #congestedAlarm: Alarm
   #closed: MeshError | null = null
   #paused = false
   /** Messages a millisecond, smoothed over about 20 ms. */
@@ -95,6 +101,7 @@ export class Publisher {
   constructor(options: PublisherOptions) {
     this.#options = options
     this.#epoch = options.epoch
+    this.#congestedAlarm = new Alarm(options.clock, () => this.resume())
     this.#publication = new Publication(options.epoch, 0)
     const { origin, store, holders, links } = options
     this.#confirmations = new Confirmations(options.clock, {
@@ -156,6 +163,7 @@ export class Publisher {
       () => this.#mayAppend,
       ({ topic, payload, bytes, kind }) => this.#append(topic, payload, bytes, kind),
     )
+    if (this.#waiting.count > 0) this.#congestedAlarm.set(this.#options.links.congestedUntilMs)
   }
 
   /** A link ran empty: a bundle that was only kept open because all were busy can leave. */
@@ -217,6 +225,7 @@ export class Publisher {
     if (this.#closed !== null) return false
     this.seal()
     this.#fillTimer?.cancel()
+    this.#congestedAlarm.cancel()
     this.#closed = error
     // What could not be sealed any more (its numbers are another's) went to nobody, and its receipts say so.
     this.#publication.offers ??= []
@@ -240,10 +249,14 @@ export class Publisher {
     if (signal?.aborted) throw new MeshError('aborted', 'publish was aborted', { cause: signal.reason })
     const bytes = payloadLength(payload)
     const kind = options === undefined ? ORDINARY : kindOf(options, isProgram)
+    // Whoever publishes such payloads makes a buffer for each and lets go of it.
+    if (bytes >= OUTSIDE_BYTES_MIN && typeof payload !== 'string') bufferMade(bytes)
     if (this.#waiting.count === 0 && this.#mayAppend) {
       return Promise.resolve(this.#append(topic, payload, bytes, kind))
     }
-    return this.#waiting.add({ topic, payload, bytes, kind }, signal)
+    const receipt = this.#waiting.add({ topic, payload, bytes, kind }, signal)
+    this.#congestedAlarm.set(this.#options.links.congestedUntilMs)
+    return receipt
   }
 
   #append(topic: string, payload: Uint8Array | string, bytes: number, kind: Kind): Receipt {

@@ -23,6 +23,7 @@ import type { FloodLink } from './flood-link.ts'
 import { type LinkTrees, treeOf } from './link-trees.ts'
 import { LiveOrder } from './live-order.ts'
 import { DeliveredMessage, type MessageOrigin } from './message.ts'
+import { Pace } from './pace.ts'
 import { OWN_BUFFER_BYTES, PayloadCopies, plainView } from './payload-copies.ts'
 import type { Offer, PublisherLinks } from './publisher.ts'
 import type { Seen } from './seen.ts'
@@ -32,8 +33,6 @@ import type { Arrival, BundleVerdict, Validation } from './validation.ts'
 
 export type { FloodLink } from './flood-link.ts'
 
-/** A link with more bundles than this in its queue is behind; publishers wait when every link is. */
-export const CONGESTED_BYTES = 262_144
 /** What came by repair is passed on unasked only while fewer bytes than this wait: new bundles must not be kept out. */
 export const REPAIRED_FORWARD_BYTES_MAX = 1_048_576
 
@@ -102,6 +101,7 @@ export class Router implements PublisherLinks {
   readonly #options: RouterOptions
   readonly #links = new Set<FloodLink>()
   readonly #ownTree: number
+  readonly #pace: Pace
   readonly #copies = new PayloadCopies()
   /** When bundles were born that came with a high age: their keys, and the monotonic time by the lowest age so far. */
   readonly #slow = new Map<string, number>()
@@ -124,6 +124,7 @@ export class Router implements PublisherLinks {
   constructor(options: RouterOptions) {
     this.#options = options
     this.#ownTree = treeOf(options.ownOriginKey)
+    this.#pace = new Pace(this.#links, this.#ownTree, options.nowMs)
     this.signing = new BundleSigning(options.networkId, options.primitives)
     this.seen = options.seen
     this.order = new LiveOrder({
@@ -206,19 +207,16 @@ export class Router implements PublisherLinks {
     return Array.from(this.#links, (link) => link.foresee(this.#ownTree))
   }
 
-  /** Of the links that carry this node's own bundles: while there are links, there is one (trees.ts). */
   get congested(): boolean {
-    if (this.#links.size === 0) return false
-    for (const link of this.#links) {
-      if (link.bundleBytes <= CONGESTED_BYTES && !link.isLazy(this.#ownTree)) return false
-    }
-    return true
+    return this.#pace.congested
+  }
+
+  get congestedUntilMs(): number | null {
+    return this.#pace.deadlineMs
   }
 
   get busy(): boolean {
-    if (this.#links.size === 0) return false
-    for (const link of this.#links) if (link.bundleBytes === 0 && !link.isLazy(this.#ownTree)) return false
-    return true
+    return this.#pace.busy
   }
 
   #judgeNew(link: FloodLink, bundle: Bundle, messages: BundleMessages, isAsked: boolean, nowMs: number): void {

@@ -3,6 +3,7 @@
 
 import { copyBytes } from '../bytes.ts'
 import { MeshError } from '../errors.ts'
+import { giveBack, OUTSIDE_BYTES_MIN } from '../memory.ts'
 import type { Receipt } from '../types.ts'
 import type { Kind } from './publish-options.ts'
 
@@ -70,6 +71,7 @@ export class WaitingCalls {
       } catch (error) {
         call.reject(error)
       }
+      this.#giveBack(call.draft)
     }
     if (taken > 0) this.#calls.splice(0, taken)
   }
@@ -79,6 +81,11 @@ export class WaitingCalls {
       this.#release(call)
       call.reject(error)
     }
+  }
+
+  /** The copy was ours, and was copied to its bundle; what is kept as a current value is read again. */
+  #giveBack({ payload, bytes, kind }: Draft): void {
+    if (typeof payload !== 'string' && bytes >= OUTSIDE_BYTES_MIN && !kind.isKept) giveBack(payload)
   }
 
   #release({ draft, signal, onAbort }: WaitingCall): void {

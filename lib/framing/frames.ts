@@ -10,6 +10,7 @@ import {
   PEERS_BYTES_MAX,
   WANT_BYTES_MAX,
 } from '../limits.ts'
+import { bufferMade, giveBack, OUTSIDE_BYTES_MIN } from '../memory.ts'
 import { readVarint, VARINT_BYTES_MAX, varintLength, writeVarint } from './varint.ts'
 
 /** Every frame type of version 1. */
@@ -94,21 +95,29 @@ export function encodeFrame(type: number, body: Uint8Array): Uint8Array {
 /** Pieces below this many bytes are gathered when they have to wait. */
 const SMALL_PIECE_BYTES = 1_024
 const SLAB_BYTES = 16_384
+/** From this size on, a body that does not lie in one piece is put together as the pieces come. */
+const LARGE_BODY_BYTES = 16_384
 const EMPTY_BODY: Uint8Array = new Uint8Array(0)
 
 /**
  * Cuts the byte stream into frames, whatever the pieces it comes in. The caller pulls, so it can stop after some frames and
  * go on later. Not restartable: after an error every further `next` throws the same.
  *
- * A body inside one piece is a subarray of it. One that straddles pieces is joined once all of it is here, so what is held
- * follows the bytes received and not the length claimed. Small pieces that must wait are first gathered into slabs: a body
- * of a megabyte that comes byte by byte would otherwise be a million arrays.
+ * A body inside one piece is a subarray of it. A large one that straddles pieces is copied to its place as they come, and the
+ * memory of a piece is given back when no body is a part of it; the system makes pages real as they are written to, so what
+ * is held follows the bytes received and not the length claimed. Small ones are joined once all is here. Small pieces that must
+ * wait are first gathered into slabs: a body that comes byte by byte would otherwise be as many arrays.
  */
 export class FrameReader {
   readonly #pieces: Uint8Array[] = []
   /** Offset of the first unread byte in the first piece. */
   #at = 0
   #bufferedBytes = 0
+  /** A body is a part of the first piece. */
+  #isShared = false
+  /** A large body that is being put together, and how much of it is here; not among the buffered bytes. */
+  #body: Uint8Array | null = null
+  #filled = 0
   #head: { readonly type: number; readonly known: boolean; readonly length: number } | null = null
   /** Bytes of a skipped body that are still to come. */
   #skipBytes = 0
@@ -117,10 +126,10 @@ export class FrameReader {
 
   /** Bytes that were pushed and not yet handed out or skipped. */
   get bufferedBytes(): number {
-    return this.#bufferedBytes
+    return this.#bufferedBytes + this.#filled
   }
 
-  /** Takes ownership of the bytes: they must not change any more. */
+  /** Takes ownership of the bytes, and of the buffer if they are all of it: they must not change any more. */
   push(plain: Uint8Array): void {
     if (plain.length === 0) return
     this.#bufferedBytes += plain.length
@@ -144,11 +153,28 @@ export class FrameReader {
       this.#drop(skipped)
       this.#skipBytes -= skipped
       if (this.#skipBytes > 0) return null
+    } else if (this.#body !== null || this.#isLarge(length)) {
+      if (!this.#fillBody(length)) return null
     } else if (this.#bufferedBytes < length) {
       return null
     }
     this.#head = null
     return { type, known, body: known ? this.#take(length) : EMPTY_BODY, length }
+  }
+
+  /** Whether a body that begins here should be put together piece by piece. */
+  #isLarge(length: number): boolean {
+    return length >= LARGE_BODY_BYTES && this.#at + length > (this.#pieces[0]?.length ?? 0)
+  }
+
+  /** Moves what is here of the large body to its place; true when that is all of it. */
+  #fillBody(length: number): boolean {
+    this.#body ??= room(length)
+    const part = this.#body.subarray(this.#filled, Math.min(length, this.#filled + this.#bufferedBytes))
+    this.#copyTo(part)
+    this.#drop(part.length)
+    this.#filled += part.length
+    return this.#filled === length
   }
 
   /** Reads the head and moves behind it, or returns null and stays when it is not all here. */
@@ -188,9 +214,17 @@ export class FrameReader {
 
   #take(length: number): Uint8Array {
     if (length === 0) return EMPTY_BODY
+    const large = this.#body
+    if (large !== null) {
+      this.#body = null
+      this.#filled = 0
+      return large
+    }
     const first = this.#pieces[0]!
     const end = this.#at + length
-    const body = end <= first.length ? first.subarray(this.#at, end) : this.#peek(length)
+    const isInside = end <= first.length
+    const body = isInside ? first.subarray(this.#at, end) : this.#peek(length)
+    if (isInside) this.#isShared = true
     this.#drop(length)
     return body
   }
@@ -213,9 +247,19 @@ export class FrameReader {
     this.#bufferedBytes -= count
     this.#at += count
     let done = 0
-    while (done < this.#pieces.length && this.#at >= this.#pieces[done]!.length)
-      this.#at -= this.#pieces[done++]!.length
+    while (done < this.#pieces.length && this.#at >= this.#pieces[done]!.length) {
+      const piece = this.#pieces[done++]!
+      this.#at -= piece.length
+      this.#letGo(piece, this.#isShared)
+      this.#isShared = false
+    }
     if (done > 0) this.#pieces.splice(0, done)
+  }
+
+  #letGo(piece: Uint8Array, isShared: boolean): void {
+    if (piece.length < OUTSIDE_BYTES_MIN || piece.buffer === this.#slab?.buffer) return
+    if (isShared) bufferMade(piece.length)
+    else giveBack(piece)
   }
 
   #gather(plain: Uint8Array): void {
@@ -238,5 +282,7 @@ export class FrameReader {
 
 /** Room that is about to be filled to its end; clearing it first would cost as much as filling it. */
 function room(length: number): Uint8Array {
-  return length < SLAB_BYTES ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+  if (length < LARGE_BODY_BYTES) return new Uint8Array(length)
+  bufferMade(length)
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }

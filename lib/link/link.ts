@@ -145,6 +145,10 @@ export class Link {
     return this.#outflow.queue.bundleBytes
   }
 
+  get isStalled(): boolean {
+    return this.#outflow.queue.isStalled
+  }
+
   /** Queues a frame that must not be dropped; whoever sends it bounds it. Ignored when the link is closing. */
   send(into: SendClass, frame: OutgoingFrame): void {
     if (!this.#isQueueing) return frame.dropped()

@@ -128,6 +128,11 @@ export class SendQueue {
     return this.#bundleBytes
   }
 
+  /** It has refused bundles, and refuses more, until none waits any more. */
+  get isStalled(): boolean {
+    return this.#stalled && this.#bundleBytes > 0
+  }
+
   /** Nothing waits and no frame is under way. */
   get isEmpty(): boolean {
     return this.#bytes === 0 && !this.#midFrame

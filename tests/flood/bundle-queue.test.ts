@@ -34,6 +34,9 @@ function carrierOf(queue: SendQueue): BundleCarrier {
     get bundleBytes() {
       return queue.bundleBytes
     },
+    get isStalled() {
+      return queue.isStalled
+    },
     send: (into, frame) => queue.push(into, frame),
     offer: (frame) => queue.offer(frame),
     wouldTake: (bodyLength) => queue.wouldTake(bodyLength),
@@ -75,12 +78,20 @@ test('an offer says what became of the bundle, also later', () => {
 
 test('a full queue drops at once, and foresees it', () => {
   const { counters, trees, keeping } = setUp()
-  const full = { bundleBytes: 5, send: () => {}, offer: () => false, wouldTake: () => false, withdraw: () => false }
+  const full = {
+    bundleBytes: 5,
+    isStalled: true,
+    send: () => {},
+    offer: () => false,
+    wouldTake: () => false,
+    withdraw: () => false,
+  }
   const bundles = new BundleQueue(NEIGHBOUR, full, trees, keeping, counters)
   assert.equal(bundles.foresee(0).outcome, 'dropped')
   assert.equal(bundles.offer(sealedBundle()).outcome, 'dropped')
   assert.equal(counters.bundlesDropped, 1)
   assert.equal(bundles.bundleBytes, 5)
+  assert.equal(bundles.isStalled, true)
 })
 
 test('a bundle is withdrawn while it waits, and not once it has begun', () => {

@@ -30,6 +30,7 @@ class FakeLinks implements PublisherLinks {
   readonly sent: Bundle[] = []
   readonly order: string[]
   congested = false
+  congestedUntilMs: number | null = null
   busy = false
   outcome: Outcome = 'queued'
 
@@ -300,6 +301,22 @@ test('while even the fastest neighbour is behind, callers wait, and go on in the
   press.clock.settle()
   assert.deepEqual(order, ['a', 'b', 'c', 'd'])
   assert.deepEqual(press.left, ['100/0: a b c d'])
+})
+
+test('when slower neighbours are not waited for any longer, callers go on without a word from any link', async () => {
+  const press = new Press()
+  press.links.congested = true
+  press.links.congestedUntilMs = press.clock.nowMs() + 40
+  const publishing = press.publish('a')
+  press.clock.advance(39)
+  assert.equal(press.publisher.nextSequence, 0)
+  press.links.congested = false
+  press.links.congestedUntilMs = null
+  press.clock.advance(1)
+  assert.equal(press.publisher.nextSequence, 1)
+  await publishing
+  press.publisher.close(new MeshError('not-running', 'over'))
+  assert.equal(press.clock.timerCount, 0)
 })
 
 test('the bytes of a caller that waits were copied', async () => {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Bundle, BundleFlag } from '../../lib/flood/bundle.ts'
 import { LinkTrees, treeOf } from '../../lib/flood/link-trees.ts'
+import { CONGESTED_BYTES } from '../../lib/flood/pace.ts'
 import type { Offer } from '../../lib/flood/publisher.ts'
-import { CONGESTED_BYTES, type FloodLink, REPAIRED_FORWARD_BYTES_MAX, Router } from '../../lib/flood/router.ts'
+import { type FloodLink, REPAIRED_FORWARD_BYTES_MAX, Router } from '../../lib/flood/router.ts'
 import { Seen } from '../../lib/flood/seen.ts'
 import { Subscriptions } from '../../lib/flood/subscriptions.ts'
 import { HOPS_MAX, LIVE_ORDER_WAIT_MS, TIME_TO_LIVE_S_MAX } from '../../lib/limits.ts'
@@ -29,6 +30,7 @@ class FakeLink implements FloodLink {
   readonly withdrawn: string[] = []
   announced = 0
   bundleBytes = 0
+  isStalled = false
 
   constructor(number: number) {
     this.key = keyPairOf(number).identity.key

@@ -16,6 +16,7 @@ class FakeLink implements FloodLink {
   readonly key: string
   readonly trees: LinkTrees
   readonly bundleBytes = 0
+  readonly isStalled = false
   readonly offered: number[] = []
 
   constructor(number: number) {

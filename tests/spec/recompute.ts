@@ -166,6 +166,7 @@ function judge(vector: Vector, primitives: Primitives): Fields {
   const link = {
     key: 'neighbour',
     bundleBytes: 0,
+    isStalled: false,
     offer: () => ({ peer: '', outcome: 'queued' as const }),
     foresee: () => ({ peer: '', outcome: 'queued' as const }),
     withdraw: () => {},
