@@ -45,9 +45,15 @@ export class Announcing {
     return this.#isWaiting ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
   }
 
+  /** Something may have been added: from now on `nextDeadlineMs` says when to look at it. */
+  added(nowMs: number): void {
+    // On beats that all links share: one waking for all of them.
+    if (this.#lookAtMs === null && this.#isWaiting) this.#lookAtMs = (Math.floor(nowMs / LOOK_MS) + 1) * LOOK_MS
+  }
+
   /** Whether it is time for `look`. */
   isDue(nowMs: number): boolean {
-    if (this.#lookAtMs === null && this.#isWaiting) this.#lookAtMs = nowMs + LOOK_MS
+    this.added(nowMs)
     return this.#lookAtMs !== null && nowMs >= this.#lookAtMs
   }
 

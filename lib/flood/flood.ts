@@ -169,7 +169,10 @@ export class Flood {
     this.#ownEpoch = new OwnEpoch(this.publisher, { ...given, unixMs: () => clock.unixMs() })
     this.retained = new OwnRetained({ publisher: this.publisher, clock, fraction })
     this.#ends.push(
-      store.onArrivals(() => this.#withRepair(() => this.publisher.confirmationsChanged())),
+      store.onArrivals(() => {
+        this.publisher.confirmationsChanged()
+        if (this.repair.added(clock.nowMs())) this.#alarm.set(this.repair.nextDeadlineMs())
+      }),
       store.onEased(() => this.publisher.resume()),
     )
   }

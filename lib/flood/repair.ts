@@ -116,6 +116,8 @@ export class Repair {
   #order: Side[] = []
   /** Which part of which side works next. */
   #turn = 0
+  /** All sides know since when there are additions. */
+  #isAdditionNoted = false
   readonly #suspicions = new Map<string, Suspicion>()
 
   constructor(options: RepairOptions) {
@@ -189,6 +191,7 @@ export class Repair {
       settled: (claim, nowMs) => settling.add(claim, nowMs),
     })
     const giving = new Giving(store, link, this.counters)
+    this.#isAdditionNoted = false
     const side: Side = { link, upMs: nowMs, claims, telling, asking, giving, settling }
     this.#sides.set(link.key, side)
     this.#order.push(side)
@@ -257,8 +260,20 @@ export class Repair {
     return false
   }
 
+  /**
+   * Something was added to the store's holdings. False: until the next `tick` there is nothing to do for it, and no need for
+   * a look at `nextDeadlineMs`. Otherwise the next tick would be at once, only to note the time.
+   */
+  added(nowMs: number): boolean {
+    if (this.#isAdditionNoted) return false
+    this.#isAdditionNoted = true
+    for (const { telling } of this.#order) telling.added(nowMs)
+    return true
+  }
+
   /** Does what is due, some milliseconds of it at most: when more is due, `nextDeadlineMs` is in the past. */
   tick(nowMs: number): void {
+    this.#isAdditionNoted = false
     let cost = 0
     const parts = this.#order.length * PARTS
     for (let done = 0; done < parts && cost < TICK_COST_MAX; done++) {

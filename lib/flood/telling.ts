@@ -85,6 +85,13 @@ export class Telling {
     return this.#announce(nowMs) + this.#tellRest(nowMs)
   }
 
+  /** Something was added to the holdings: from now on `nextDeadlineMs` says when to tell of it. */
+  added(nowMs: number): void {
+    if (this.#theirs === null || this.#isComparing) return
+    this.#announcing.added(nowMs)
+    if (this.#options.holdings.serial !== this.#toldSerial) this.#addedMs ??= nowMs
+  }
+
   /** The neighbour does not want one more tree unasked. */
   turnedLazy(): void {
     this.#announcing.again()

@@ -1,6 +1,7 @@
 // Time as this machine gives it. Not a scheduler: who needs many deadlines keeps them and asks for one timer.
 // Part of the door to the world (docs/protocol.md has no section for it).
 
+import { performance } from 'node:perf_hooks'
 import type { Clock, Timer } from './world.ts'
 
 /** The real clock. Its timers keep the process alive until they have run or are cancelled. */

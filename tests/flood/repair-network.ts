@@ -310,7 +310,9 @@ export class RepairNode {
       hint: (epoch) => this.hints.push(epoch),
       confirmed: () => this.confirmations++,
     })
-    this.store.onArrivals(() => this.rearm())
+    this.store.onArrivals(() => {
+      if (this.repair.added(this.#nowMs)) this.rearm()
+    })
   }
 
   #tick(): void {
