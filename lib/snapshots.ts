@@ -15,8 +15,8 @@ export function statsOf(wiring: Wiring, subscriptions: Subscriptions): MeshStats
     neighbours: table.openCount,
     published: { messages: publisher.messages, bundles: publisher.bundles, bytes: publisher.payloadBytes },
     delivered: {
-      messages: router.deliveredMessages + read.messages,
-      bytes: router.deliveredBytes + read.bytes,
+      messages: router.delivery.messages + read.messages,
+      bytes: router.delivery.bytes + read.bytes,
       reordered: router.reorderedMessages,
     },
     bundles: {

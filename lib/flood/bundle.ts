@@ -25,6 +25,8 @@ import { isTopicText } from './topics.ts'
 
 export const BUNDLE_VERSION = 1
 export const SIGNATURE_BYTES = 64
+/** Head of an array of two. */
+const TWO_ELEMENTS = 0x82
 /** A message's elements lie in it, in the list of messages and in the signed part. */
 const MESSAGE_DEPTH = 3
 /** Flag bits of the signed part. */
@@ -135,6 +137,18 @@ export function readBundleMessages(head: BundleHead): BundleMessages {
   let topicAt = 0
   let topicEnd = 0
   for (let i = 0; i < count; i++) {
+    // Nearly all: two elements, on the topic of the one before. Whatever is not just so is read the long way.
+    const headAt = i === 0 ? -1 : behindTopic(sealed, topicAt, topicEnd, reader.at)
+    const start = headAt === -1 ? -1 : behindShortHead(sealed, headAt)
+    if (start !== -1) {
+      const end = start + lengthInHead(sealed, headAt, start)
+      if (end <= sealed.length) {
+        topics.push(topic)
+        payloads.push(start, end)
+        reader.at = end
+        continue
+      }
+    }
     const parts = reader.array()
     if (parts < 2) throw new MeshError('bad-bundle', 'a message without topic and payload')
     // Most messages of a bundle share their topic: equal bytes are equal text, already checked.
@@ -155,6 +169,34 @@ export function readBundleMessages(head: BundleHead): BundleMessages {
   for (let extra = 8; extra < elements; extra++) reader.skip()
   reader.finish()
   return { topics, payloads }
+}
+
+/** Where the payload begins of a message at `at` of two elements whose topic is bytes[from, to) again; -1: it is another. */
+function behindTopic(bytes: Uint8Array, from: number, to: number, at: number): number {
+  return bytes[at] === TWO_ELEMENTS && sameBytes(bytes, from, to, at + 1) ? at + 1 + (to - from) : -1
+}
+
+/**
+ * The offset behind the head at `at` of a byte string of up to 65,535 bytes that is written in its shortest form; -1: it is
+ * something else, and CborReader says what.
+ */
+function behindShortHead(bytes: Uint8Array, at: number): number {
+  const head = bytes[at]!
+  if (head >= 0x40 && head < 0x58) return at + 1
+  if (head === 0x58 && bytes[at + 1]! >= 24) return at + 2
+  return head === 0x59 && bytes[at + 1]! > 0 && at + 3 <= bytes.length ? at + 3 : -1
+}
+
+/** What that head says, when it ends at `behind`. */
+function lengthInHead(bytes: Uint8Array, at: number, behind: number): number {
+  switch (behind - at) {
+    case 1:
+      return bytes[at]! - 0x40
+    case 2:
+      return bytes[at + 1]!
+    default:
+      return (bytes[at + 1]! << 8) | bytes[at + 2]!
+  }
 }
 
 function sameBytes(bytes: Uint8Array, from: number, to: number, at: number): boolean {

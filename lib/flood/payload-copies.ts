@@ -3,7 +3,8 @@
 
 import { copyBytes } from '../bytes.ts'
 
-const SLAB_BYTES = 8_192
+/** Most memory that a small payload which is kept keeps with it. */
+export const SLAB_BYTES = 8_192
 /** From this size on a payload gets a buffer of its own. */
 export const OWN_BUFFER_BYTES = 2_048
 

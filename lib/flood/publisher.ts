@@ -73,6 +73,8 @@ export class Publisher {
   readonly #builder = new BundleBuilder()
   readonly #confirmations: Confirmations
   readonly #receipts: ReceiptContext
+  /** The last topic that passed: most programs have few. */
+  #checkedTopic: string | null = null
   #keeper: RetainedKeeper | null = null
   /** Of the messages being gathered. */
   #timeToLiveS = 0
@@ -133,7 +135,8 @@ export class Publisher {
    */
   publish(topic: string, payload: Uint8Array | string, options?: PublishOptions): Promise<Receipt> {
     try {
-      checkTopic(topic)
+      if (topic !== this.#checkedTopic) checkTopic(topic)
+      this.#checkedTopic = topic
       return this.#publish(topic, payload, options, true)
     } catch (error) {
       return Promise.reject(error)
@@ -147,7 +150,7 @@ export class Publisher {
 
   /** Publishes a current value again, as `publishChecked` does, or returns false when it would have to wait. */
   publishAgain(topic: string, payload: Uint8Array, timeToLiveS: number): boolean {
-    if (this.#closed !== null || this.#waiting.count > 0 || !this.#mayAppend) return false
+    if (this.#closed !== null || this.#waiting.count > 0 || !this.#mayAppend(topic, payload.length)) return false
     this.#append(topic, payload, payload.length, { isRetained: true, timeToLiveS, isKept: false })
     return true
   }
@@ -160,7 +163,7 @@ export class Publisher {
   /** A link or the disk can take more: lets waiting callers go on, in their order. */
   resume(): void {
     this.#waiting.letGo(
-      () => this.#mayAppend,
+      ({ topic, bytes }) => this.#mayAppend(topic, bytes),
       ({ topic, payload, bytes, kind }) => this.#append(topic, payload, bytes, kind),
     )
     if (this.#waiting.count > 0) this.#congestedAlarm.set(this.#options.links.congestedUntilMs)
@@ -234,8 +237,12 @@ export class Publisher {
     return true
   }
 
-  get #mayAppend(): boolean {
-    return !this.#paused && !this.#options.links.congested && !this.#options.store.isBehind
+  /** A bundle that was begun takes what fits it: whether to go on is asked once for each. */
+  #mayAppend(topic: string, bytes: number): boolean {
+    if (this.#paused) return false
+    const { links, store } = this.#options
+    const builder = this.#builder
+    return (builder.count > 0 && builder.fits(topic.length, bytes)) || !(links.congested || store.isBehind)
   }
 
   #publish(
@@ -251,7 +258,7 @@ export class Publisher {
     const kind = options === undefined ? ORDINARY : kindOf(options, isProgram)
     // Whoever publishes such payloads makes a buffer for each and lets go of it.
     if (bytes >= OUTSIDE_BYTES_MIN && typeof payload !== 'string') bufferMade(bytes)
-    if (this.#waiting.count === 0 && this.#mayAppend) {
+    if (this.#waiting.count === 0 && this.#mayAppend(topic, bytes)) {
       return Promise.resolve(this.#append(topic, payload, bytes, kind))
     }
     const receipt = this.#waiting.add({ topic, payload, bytes, kind }, signal)

@@ -19,15 +19,14 @@ import {
   unpinned,
 } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
+import { Delivery } from './delivery.ts'
 import type { FloodLink } from './flood-link.ts'
 import { type LinkTrees, treeOf } from './link-trees.ts'
 import { LiveOrder } from './live-order.ts'
-import { DeliveredMessage, type MessageOrigin } from './message.ts'
 import { Pace } from './pace.ts'
-import { OWN_BUFFER_BYTES, PayloadCopies, plainView } from './payload-copies.ts'
 import type { Offer, PublisherLinks } from './publisher.ts'
 import type { Seen } from './seen.ts'
-import type { Subscriber, Subscriptions } from './subscriptions.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import { TopicCounts } from './topic-counts.ts'
 import type { Arrival, BundleVerdict, Validation } from './validation.ts'
 
@@ -96,13 +95,13 @@ export class Router implements PublisherLinks {
   readonly seen: Seen
   /** What waits for earlier messages of its origin; whoever made the router sees to its deadline. */
   readonly order: LiveOrder
+  readonly delivery: Delivery
   /** Of what others published. */
   readonly topicCounts: TopicCounts = new TopicCounts()
   readonly #options: RouterOptions
   readonly #links = new Set<FloodLink>()
   readonly #ownTree: number
   readonly #pace: Pace
-  readonly #copies = new PayloadCopies()
   /** When bundles were born that came with a high age: their keys, and the monotonic time by the lowest age so far. */
   readonly #slow = new Map<string, number>()
   readonly ignored: Record<IgnoreReason, number> = {
@@ -116,9 +115,7 @@ export class Router implements PublisherLinks {
   readonly rejected: Record<RejectReason, number> = { malformed: 0, 'bad-origin': 0, 'bad-signature': 0 }
   accepted = 0
   duplicates = 0
-  deliveredMessages = 0
-  deliveredBytes = 0
-  /** Of `deliveredMessages`, those that waited for earlier ones of their origin. */
+  /** Of the messages delivered, those that waited for earlier ones of their origin. */
   reorderedMessages = 0
 
   constructor(options: RouterOptions) {
@@ -127,14 +124,15 @@ export class Router implements PublisherLinks {
     this.#pace = new Pace(this.#links, this.#ownTree, options.nowMs)
     this.signing = new BundleSigning(options.networkId, options.primitives)
     this.seen = options.seen
+    this.delivery = new Delivery(options.subscriptions)
     this.order = new LiveOrder({
       // What waits for a check's verdict is marked as seen, but has not had its turn.
       isTaken: (...numbers) => this.seen.look(...numbers) === 'duplicate' && !options.validation.holds(...numbers),
       deliver: ({ bundle, messages, from, sinceMs }) => {
-        const before = this.deliveredMessages
-        // Its bytes may be anyone's by now: nobody is given a view of them.
-        this.#deliver(bundle, messages, from, true, sinceMs)
-        this.reorderedMessages += this.deliveredMessages - before
+        const before = this.delivery.messages
+        // Its bytes may be anyone's by now.
+        this.delivery.deliver(bundle, messages, from, true, sinceMs)
+        this.reorderedMessages += this.delivery.messages - before
       },
     })
   }
@@ -268,9 +266,9 @@ export class Router implements PublisherLinks {
     if (originKey === ownOriginKey) return
     this.#countTopics(messages, nowMs)
     if (this.order.admits(originKey, epoch, first, first + count - 1)) {
-      this.#deliver(bundle, messages, identity.id, isShared, nowMs)
+      this.delivery.deliver(bundle, messages, identity.id, isShared, nowMs)
       if (this.order.heldCount > 0) this.order.follow(originKey, epoch)
-    } else if (this.#isWanted(bundle, messages, nowMs)) {
+    } else if (this.delivery.isWanted(bundle, messages, nowMs)) {
       this.order.hold({ bundle: unpinned(bundle), messages, from: identity.id, sinceMs: nowMs })
     }
   }
@@ -357,50 +355,6 @@ export class Router implements PublisherLinks {
     if (bornMs === undefined || copyBornMs <= bornMs) return
     this.#slow.set(copy.key, copyBornMs)
     this.#options.store.younger(copy.originKey, copy.epoch, copy.first, copy.ageMs)
-  }
-
-  /** Whether `#deliver` would find a subscriber now. */
-  #isWanted(bundle: Bundle, { topics }: BundleMessages, nowMs: number): boolean {
-    const bornMs = nowMs - ageAt(bundle, nowMs)
-    for (let i = 0; i < topics.length; i++) {
-      if (i > 0 && topics[i] === topics[i - 1]) continue
-      for (const { sinceMs } of this.#options.subscriptions.matching(topics[i]!)) if (sinceMs <= bornMs + 1) return true
-    }
-    return false
-  }
-
-  #deliver(bundle: Bundle, messages: BundleMessages, from: string, isShared: boolean, nowMs: number): void {
-    const { topics, payloads } = messages
-    const { epoch, sentAtMs, hops } = bundle
-    const origin: MessageOrigin = {
-      from,
-      epoch,
-      sentAtMs,
-      hops,
-      replayed: false,
-      retained: (bundle.flags & BundleFlag.retained) !== 0,
-    }
-    // A subscription hears what was published after it was made; history has its own ways to be asked for.
-    const bornMs = nowMs - ageAt(bundle, nowMs)
-    let topic = ''
-    let subscribers: readonly Subscriber[] = []
-    for (let i = 0; i < topics.length; i++) {
-      if (i === 0 || topics[i] !== topic) {
-        topic = topics[i]!
-        subscribers = this.#options.subscriptions.matching(topic)
-      }
-      for (const subscriber of subscribers) {
-        if (subscriber.sinceMs > bornMs + 1) continue
-        const [start, end] = [payloads[i * 2]!, payloads[i * 2 + 1]!]
-        // A large payload that nobody else holds is handed over as it is, unless keeping it would keep ten times as much.
-        const isLarge = end - start >= OWN_BUFFER_BYTES && (end - start) * 10 >= bundle.sealed.buffer.byteLength
-        const handOver = isLarge && !isShared && subscribers.length === 1
-        const data = handOver ? plainView(bundle.sealed, start, end) : this.#copies.copy(bundle.sealed, start, end)
-        this.deliveredMessages++
-        this.deliveredBytes += data.length
-        subscriber.deliver(new DeliveredMessage(topic, data, bundle.first + i, origin))
-      }
-    }
   }
 
   #ignore(reason: IgnoreReason): void {

@@ -60,11 +60,11 @@ export class WaitingCalls {
     })
   }
 
-  /** While `may` says so: publishes the oldest, and tells its caller what came of it. */
-  letGo(may: () => boolean, publish: (draft: Draft) => Receipt): void {
+  /** While `may` says so of the oldest: publishes it, and tells its caller what came of it. */
+  letGo(may: (draft: Draft) => boolean, publish: (draft: Draft) => Receipt): void {
     let taken = 0
-    while (taken < this.#calls.length && may()) {
-      const call = this.#calls[taken++]!
+    for (let call = this.#calls[0]; call !== undefined && may(call.draft); call = this.#calls[taken]) {
+      taken++
       this.#release(call)
       try {
         call.resolve(publish(call.draft))

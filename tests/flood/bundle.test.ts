@@ -3,10 +3,21 @@ import { test } from 'node:test'
 import { fromHex, utf8 } from '../../lib/bytes.ts'
 import { MeshError } from '../../lib/errors.ts'
 import { BundleBuilder } from '../../lib/flood/builder.ts'
-import { ageAt, BundleSigning, bytesKey, readBundleHead, readBundleMessages } from '../../lib/flood/bundle.ts'
+import {
+  ageAt,
+  type BundleHead,
+  type BundleMessages,
+  BundleSigning,
+  bytesKey,
+  readBundleHead,
+  readBundleMessages,
+  SIGNATURE_BYTES,
+} from '../../lib/flood/bundle.ts'
+import { isTopicText } from '../../lib/flood/topics.ts'
 import { type CborInput, encodeCbor } from '../../lib/framing/cbor.ts'
+import { CborReader } from '../../lib/framing/cbor-reader.ts'
 import { keyPairFromSeed } from '../../lib/identity/key-pair.ts'
-import { INTEGER_MAX, PAYLOAD_BYTES_MAX } from '../../lib/limits.ts'
+import { INTEGER_MAX, PAYLOAD_BYTES_MAX, TOPIC_BYTES_MAX } from '../../lib/limits.ts'
 import { completedNative } from '../crypto/providers.ts'
 import { seeded } from '../crypto/seeded.ts'
 import { identities, keyPairOf, openNetwork } from '../identity/nodes.ts'
@@ -110,6 +121,62 @@ test('a flipped bit anywhere in signature or signed part breaks the signature or
       continue
     }
     assert.equal(signing.verify(head.bundle), false, `byte ${at}`)
+  }
+})
+
+/** Every message item by item, as the rules have it. */
+function slowMessages(head: BundleHead): BundleMessages {
+  const { sealed, count } = head.bundle
+  const reader = new CborReader(sealed, SIGNATURE_BYTES)
+  const elements = reader.array()
+  reader.at = head.messagesAt
+  reader.array()
+  const topics: string[] = []
+  const payloads: number[] = []
+  for (let i = 0; i < count; i++) {
+    const parts = reader.array(2)
+    const topic = reader.text(TOPIC_BYTES_MAX)
+    if (!isTopicText(topic)) throw new MeshError('bad-bundle', 'a topic')
+    topics.push(topic)
+    const { length } = reader.bytes(PAYLOAD_BYTES_MAX)
+    payloads.push(reader.at - length, reader.at)
+    for (let extra = 2; extra < parts; extra++) reader.skip(3)
+  }
+  for (let extra = 8; extra < elements; extra++) reader.skip()
+  reader.finish()
+  return { topics, payloads }
+}
+
+test('beside a slow reader: messages in a row on one topic, of any length and damaged anywhere', () => {
+  const random = seeded(77)
+  const outcome = (read: (head: BundleHead) => BundleMessages, head: BundleHead): unknown => {
+    try {
+      return read(head)
+    } catch (error) {
+      assert.ok(refused(error))
+      return 'refused'
+    }
+  }
+  const lengths = [0, 1, 22, 23, 24, 25, 254, 255, 256, 257, 65_535, 65_536]
+  for (let run = 0; run < 3_000; run++) {
+    const isLong = run % 100 === 0
+    const messages: CborInput[] = Array.from({ length: 1 + random.below(6) }, () => {
+      const topic = ['a', 'b/c', 'a'][random.below(3)]!
+      const payload = new Uint8Array(lengths[random.below(isLong ? lengths.length : 8)]!)
+      return random.below(10) === 0 ? [topic, payload, 7] : [topic, payload]
+    })
+    const body = bundleOfElements([...elementsOf().slice(0, 7), messages])
+    const signedAt = 2 + SIGNATURE_BYTES
+    for (let flips = run % 3; flips > 0; flips--) {
+      body[signedAt + 60 + random.below(body.length - signedAt - 60)] = random.below(256)
+    }
+    let head: BundleHead | null = null
+    try {
+      head = readBundleHead(body, 0)
+    } catch (error) {
+      assert.ok(refused(error))
+    }
+    if (head !== null) assert.deepEqual(outcome(readBundleMessages, head), outcome(slowMessages, head), `run ${run}`)
   }
 })
 

@@ -424,11 +424,27 @@ test('paused, nothing leaves; moved to another epoch, what was gathered leaves u
   assert.equal(press.publisher.epoch, 500)
 })
 
+test('a bundle that was begun takes what fits it while the neighbours are behind, and nothing else goes on', async () => {
+  const press = new Press()
+  await press.publish('begun')
+  press.links.congested = true
+  await press.publish('fits')
+  const waiting = [press.publish(new Uint8Array(PAYLOAD_BYTES_MAX)), press.publish('behind it')]
+  await new Promise(setImmediate)
+  assert.equal(press.publisher.nextSequence, 2)
+  press.clock.settle()
+  assert.deepEqual(press.left, ['100/0: begun fits'])
+  press.links.congested = false
+  press.publisher.resume()
+  await Promise.all(waiting)
+  assert.equal(press.publisher.nextSequence, 4)
+})
+
 test('closing sends what is gathered and refuses what waits and what comes', async () => {
   const press = new Press()
   const receipt = await press.publish('last')
   press.links.congested = true
-  const waiting = press.publish('waiting')
+  const waiting = press.publish(new Uint8Array(PAYLOAD_BYTES_MAX))
   assert.equal(press.publisher.close(refusal), true)
   assert.equal(press.publisher.close(refusal), false)
   assert.deepEqual(press.left, ['100/0: last'])

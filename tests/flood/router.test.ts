@@ -175,8 +175,8 @@ test('a new bundle is delivered and passed on to the others, with the same bytes
   assert.deepEqual(node.offers, [0, 1, 1])
   assert.deepEqual(new Uint8Array(node.links[1]!.offered[0]!.sealed), new Uint8Array(body.subarray(2)))
   assert.equal(node.router.accepted, 1)
-  assert.equal(node.router.deliveredMessages, 2)
-  assert.equal(node.router.deliveredBytes, 6)
+  assert.equal(node.router.delivery.messages, 2)
+  assert.equal(node.router.delivery.bytes, 6)
 })
 
 test('a bundle is not sent back to the neighbour that it came from', () => {
@@ -492,7 +492,7 @@ test('a bundle that overtook another is kept and passed on at once, and delivere
   assert.deepEqual(node.offers, [0, 3, 3])
   node.from(1, ofOrigin(5, { first: 1 }))
   assert.deepEqual(node.sequences, [0, 1, 2, 3])
-  assert.equal(node.router.deliveredMessages, 4)
+  assert.equal(node.router.delivery.messages, 4)
   assert.equal(node.router.reorderedMessages, 2)
 })
 
