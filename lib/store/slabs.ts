@@ -1,7 +1,8 @@
 // Memory for the bytes of many bundles: slabs, filled one after the other and used again once all that lies in one has been
-// given up. They are cut from grounds that double in size: V8 marks its whole heap each time that memory outside it has
-// grown by some megabytes, so growing seldom costs less than growing little (docs/decisions/0008). The system makes pages of a
-// ground real as they are first written to.
+// given up. They are cut from grounds that double in size and are SharedArrayBuffers, though nobody shares them: V8 marks its whole
+// heap each time that memory outside it has grown by some megabytes, and does not count these (docs/decisions/0008). Where bytes
+// lie here is known to the store alone; what it gives are copies. The system makes pages of a ground real as they are first
+// written to.
 
 import { FRAME_BODY_BYTES_MAX } from '../limits.ts'
 
@@ -94,7 +95,7 @@ export class Slabs {
     const wanted = Math.min(Math.max(this.#bytes, GROUND_BYTES_MIN), this.#bytesMax - this.#bytes)
     const slabBytes = Math.min(SLAB_BYTES, Math.max(ceilPower(length), ceilPower(wanted)))
     const count = Math.max(1, Math.floor(wanted / slabBytes))
-    const ground = new ArrayBuffer(count * slabBytes)
+    const ground = new SharedArrayBuffer(count * slabBytes)
     this.#bytes += ground.byteLength
     const first = this.#slabs.length
     for (let i = 0; i < count; i++) {
