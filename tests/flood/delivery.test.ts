@@ -50,7 +50,7 @@ test('beside a slow one: whatever topics and sizes, each subscriber gets its mes
     assert.deepEqual([delivery.messages, delivery.bytes], [count, bytes])
     // Writing to one changes no other.
     const all = [...heard.values()].flat()
-    all.forEach(({ data }, i) => data.fill(i))
+    for (const [i, { data }] of all.entries()) data.fill(i)
     for (const [i, { data }] of all.entries()) assert.ok(data.every((byte) => byte === i % 256))
   }
 })
