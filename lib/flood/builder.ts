@@ -107,7 +107,8 @@ export class BundleBuilder {
     const { epoch, first, sentAtMs, flags, timeToLiveS } = numbers
     const count = this.#count
     const values = [epoch, first, sentAtMs, flags, timeToLiveS]
-    const headBytes = values.reduce((sum, value) => sum + headLength(value), 1 + 1 + 34 + headLength(count))
+    let headBytes = 1 + 1 + 34 + headLength(count)
+    for (const value of values) headBytes += headLength(value)
     const start = HEAD_ROOM - headBytes - SIGNATURE_BYTES
     const buffer = this.#buffer
     let at = writeHead(buffer, start + SIGNATURE_BYTES, ARRAY, 8)
