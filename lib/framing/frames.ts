@@ -104,9 +104,9 @@ const EMPTY_BODY: Uint8Array = new Uint8Array(0)
  * go on later. Not restartable: after an error every further `next` throws the same.
  *
  * A body inside one piece is a subarray of it. A large one that straddles pieces is copied to its place as they come, and the
- * memory of a piece is given back when no body is a part of it; the system makes pages real as they are written to, so what
- * is held follows the bytes received and not the length claimed. Small ones are joined once all is here. Small pieces that must
- * wait are first gathered into slabs: a body that comes byte by byte would otherwise be as many arrays.
+ * memory of a piece is given back when no body is a part of it. What is held for it is at most one body's length as claimed, of
+ * which the system makes real, where the memory is new, only what has come. Small bodies are joined once all is here. Small
+ * pieces that must wait are first gathered into slabs: a body that comes byte by byte would otherwise be as many arrays.
  */
 export class FrameReader {
   readonly #pieces: Uint8Array[] = []

@@ -16,6 +16,7 @@ import {
 } from '../../lib/framing/frames.ts'
 import { varintLength, writeVarint } from '../../lib/framing/varint.ts'
 import { FRAME_BODY_BYTES_MAX } from '../../lib/limits.ts'
+import { seeded } from '../crypto/seeded.ts'
 import { cuts, cutUp, SEEDED } from './arbitrary.ts'
 
 const UNKNOWN = 0x77
@@ -253,4 +254,50 @@ test('random bytes give frames, nothing or bad-frame', () => {
     }),
     { ...SEEDED, numRuns: 3_000 },
   )
+})
+
+test('beside what was sent: large and small bodies in pieces of any length stay what they were, whatever memory is given back', () => {
+  const random = seeded(12)
+  for (let run = 0; run < 60; run++) {
+    const sent = Array.from({ length: 1 + random.below(12) }, () => {
+      const length = random.below([40, 3_000, 17_000, 150_000][random.below(4)]!)
+      return { type: random.below(8) === 0 ? UNKNOWN : FrameType.bundle, body: random.bytes(length) }
+    })
+    const stream = concatBytes(...sent.map(({ type, body }) => encodeFrame(type, body)))
+    const reader = new FrameReader()
+    const frames: Frame[] = []
+    for (let at = 0; at < stream.length; ) {
+      // Each piece owns its buffer, as an opened record does.
+      const piece = stream.slice(at, at + 1 + random.below([30, 2_000, 65_519][random.below(3)]!))
+      at += piece.length
+      reader.push(piece)
+      if (random.below(4) > 0) for (let next = reader.next(); next !== null; next = reader.next()) frames.push(next)
+    }
+    for (let next = reader.next(); next !== null; next = reader.next()) frames.push(next)
+    assert.equal(reader.bufferedBytes, 0)
+    assert.deepEqual(
+      frames.map(({ type, length }) => [type, length]),
+      sent.map(({ type, body }) => [type, body.length]),
+    )
+    for (const [i, { known, body }] of frames.entries()) {
+      assert.equal(Buffer.compare(body, known ? sent[i]!.body : new Uint8Array(0)), 0)
+    }
+  }
+})
+
+test('the memory of a piece is free when all of it was copied to a large body, and kept while a body is a part of it', () => {
+  const reader = new FrameReader()
+  const stream = concatBytes(
+    encodeFrame(FrameType.bundle, pattern(100_000)),
+    encodeFrame(FrameType.bundle, pattern(2_000)),
+  )
+  const [first, second] = [stream.slice(0, 60_000), stream.slice(60_000)]
+  reader.push(first)
+  assert.equal(reader.next(), null)
+  assert.deepEqual([first.length, reader.bufferedBytes > 59_000], [0, true])
+  reader.push(second)
+  assert.deepEqual(reader.next()!.body, pattern(100_000))
+  const { body } = reader.next()!
+  assert.equal(body.buffer, second.buffer)
+  assert.deepEqual(body, pattern(2_000))
 })

@@ -17,11 +17,15 @@ test('slabs are made as they are needed, used again in turn, and never more than
   const bytesMax = 3 * SLAB_BYTES
   const slabs = new Slabs(bytesMax)
   const random = chance(1)
+  // Cut from one pool: making so many bytes takes longer than all the rest.
+  const pool = random.bytes(2 * PIECE_BYTES_MAX)
   const held: { slab: number; offset: number; bytes: Uint8Array }[] = []
   let bytesHeld = 0
   let refused = 0
   for (let i = 0; i < 6_000; i++) {
-    const bytes = random.bytes(1 + random.below(random.below(40) === 0 ? PIECE_BYTES_MAX - 2 : 9_000))
+    const length = 1 + random.below(random.below(40) === 0 ? PIECE_BYTES_MAX - 2 : 9_000)
+    const at = random.below(pool.length - length)
+    const bytes = pool.subarray(at, at + length)
     while (bytesHeld + bytes.length > bytesMax || !slabs.put(BODY_HEAD, bytes)) {
       if (bytesHeld + bytes.length <= bytesMax) refused++
       const oldest = held.shift()!
