@@ -29,6 +29,8 @@ export const FILL_MS_MAX = 20
 const FILL_PER_LATE_MS = 5
 /** A timer's usual lateness. */
 const LATE_MS_MIN = 1
+/** Equal to nothing that a program may give, whatever its type. */
+const NO_TOPIC: unique symbol = Symbol('no topic')
 /** Waiting is worth its delay when it gathers at least this many messages. */
 export const FILL_MESSAGES_MIN = 4
 
@@ -74,7 +76,7 @@ export class Publisher {
   readonly #confirmations: Confirmations
   readonly #receipts: ReceiptContext
   /** The last topic that passed: most programs have few. */
-  #checkedTopic: string | null = null
+  #checkedTopic: string | typeof NO_TOPIC = NO_TOPIC
   #keeper: RetainedKeeper | null = null
   /** Of the messages being gathered. */
   #timeToLiveS = 0

@@ -424,6 +424,18 @@ test('paused, nothing leaves; moved to another epoch, what was gathered leaves u
   assert.equal(press.publisher.epoch, 500)
 })
 
+test('what is no topic is refused, also by the first call and after a good one', async () => {
+  const press = new Press()
+  for (const topic of [null, undefined, '', 7, 'a+']) {
+    await assert.rejects(press.publisher.publish(topic as string, 'x'), { code: 'bad-topic' })
+  }
+  await press.publish('good')
+  for (const topic of [null, undefined, '', 7, 'a+']) {
+    await assert.rejects(press.publisher.publish(topic as string, 'x'), { code: 'bad-topic' })
+  }
+  assert.equal(press.publisher.nextSequence, 1)
+})
+
 test('a bundle that was begun takes what fits it while the neighbours are behind, and nothing else goes on', async () => {
   const press = new Press()
   await press.publish('begun')
