@@ -44,6 +44,7 @@ const ALONE = new Set([
 const AT_ONCE = 2
 /** A process that takes longer hangs. */
 const PROCESS_MS_MAX = 300_000
+const FAILURE_LINES_MAX = 200
 
 function find(path) {
   if (!statSync(path).isDirectory()) return [resolve(path)]
@@ -76,6 +77,8 @@ if (apart.length > 0) {
 
 const counts = { pass: 0, fail: 0, cancelled: 0, skipped: 0 }
 let worst = 0
+/** What the processes said of their failed tests, told once more at the end: a log is often cut at its beginning. */
+const failures = []
 
 /** Runs one process to its end; what it prints comes in one piece, so that two at a time can be read. */
 function run(parameters, isWhole) {
@@ -86,12 +89,15 @@ function run(parameters, isWhole) {
   const late = setTimeout(() => child.kill('SIGKILL'), PROCESS_MS_MAX)
   let printed = ''
   let line = ''
+  let isTellingFailures = false
   child.stdout.on('data', (chunk) => {
     if (isWhole) printed += chunk
     else process.stdout.write(chunk)
     const lines = (line + chunk).split('\n')
     line = lines.pop().slice(-200)
     for (const text of lines) {
+      if (text.startsWith('✖ failing tests')) isTellingFailures = true
+      else if (isTellingFailures && failures.length < FAILURE_LINES_MAX) failures.push(text)
       const [, word, number] = /^\S+ (pass|fail|cancelled|skipped) (\d+)$/.exec(text) ?? []
       if (word !== undefined) counts[word] += Number(number)
     }
@@ -113,5 +119,6 @@ await Promise.all(
   }),
 )
 const failed = counts.fail + counts.cancelled
+if (failures.length > 0) console.log(['\nfailed:', ...failures, ''].join('\n'))
 console.log(`${counts.pass} passed, ${failed} failed, ${counts.skipped} skipped`)
 process.exit(counts.pass === 0 || failed > 0 ? 1 : worst)
