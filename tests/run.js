@@ -2,10 +2,10 @@
 // when none ran. Node 20 finds no TypeScript tests by itself and would exit with 0.
 //
 // Tests that touch nothing but memory share a process by the folder; those with processes, sockets and namespaces have one
-// a file. Two processes run at a time.
-import { spawn } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
-import { join, relative, resolve, sep } from 'node:path'
+// a file, and run the built program. Two processes run at a time.
+import { spawn, spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -42,8 +42,10 @@ const ALONE = new Set([
   'cli/process.test.ts',
 ])
 const AT_ONCE = 2
-/** A process that takes longer hangs. */
-const PROCESS_MS_MAX = 300_000
+/** A test that takes longer hangs. */
+const TEST_MS_MAX = 120_000
+/** A process that runs the tests of a folder, and takes longer, hangs. */
+const FOLDER_MS_MAX = 300_000
 const FAILURE_LINES_MAX = 200
 
 function find(path) {
@@ -71,8 +73,24 @@ for (const file of files) {
 const OPTIONS = ['--import', 'tsx', '--test-reporter=spec']
 const runs = Array.from(shared.values(), (group) => [...OPTIONS, TOGETHER, ...group])
 if (apart.length > 0) {
-  const each = ['--test', '--test-timeout=120000', `--test-concurrency=${AT_ONCE}`]
+  const each = ['--test', `--test-timeout=${TEST_MS_MAX}`, `--test-concurrency=${AT_ONCE}`]
   runs.unshift([...OPTIONS, ...each, ...apart])
+}
+
+/** The program as an installed package has it, in a folder that packages are found from. */
+function buildProgram() {
+  const root = join(here, '..')
+  const folder = join(root, 'node_modules/.cache/meshd-program')
+  const typescript = join(root, 'node_modules/typescript/bin/tsc')
+  const options = ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')]
+  const again = ['--incremental', '--tsBuildInfoFile', join(folder, 'build-info')]
+  const { status } = spawnSync(process.execPath, [typescript, ...options, ...again], { stdio: 'inherit' })
+  if (status !== 0) process.exit(1)
+  for (const path of ['package.json', 'cli/meshd.js']) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    copyFileSync(join(root, path), join(folder, path))
+  }
+  return join(folder, 'cli/meshd.js')
 }
 
 const counts = { pass: 0, fail: 0, cancelled: 0, skipped: 0 }
@@ -80,18 +98,18 @@ let worst = 0
 /** What the processes said of their failed tests, told once more at the end: a log is often cut at its beginning. */
 const failures = []
 
-/** Runs one process to its end; what it prints comes in one piece, so that two at a time can be read. */
-function run(parameters, isWhole) {
+/** Runs one process to its end. `isFolder`: what it prints comes in one piece, so that two at a time can be read. */
+function run(parameters, isFolder) {
   const child = spawn(process.execPath, parameters, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NODE_OPTIONS: '' },
   })
-  const late = setTimeout(() => child.kill('SIGKILL'), PROCESS_MS_MAX)
+  const late = isFolder ? setTimeout(() => child.kill('SIGKILL'), FOLDER_MS_MAX) : null
   let printed = ''
   let line = ''
   let isTellingFailures = false
   child.stdout.on('data', (chunk) => {
-    if (isWhole) printed += chunk
+    if (isFolder) printed += chunk
     else process.stdout.write(chunk)
     const lines = (line + chunk).split('\n')
     line = lines.pop().slice(-200)
@@ -104,7 +122,7 @@ function run(parameters, isWhole) {
   })
   return new Promise((done) => {
     child.on('close', (code) => {
-      clearTimeout(late)
+      if (late !== null) clearTimeout(late)
       process.stdout.write(printed)
       worst = Math.max(worst, code ?? 1)
       done()
@@ -112,7 +130,10 @@ function run(parameters, isWhole) {
   })
 }
 
-if (apart.length > 0) await run(runs.shift(), false)
+if (apart.length > 0) {
+  process.env.MESHD_TEST_PROGRAM = buildProgram()
+  await run(runs.shift(), false)
+}
 await Promise.all(
   Array.from({ length: AT_ONCE }, async () => {
     for (let next = runs.shift(); next !== undefined; next = runs.shift()) await run(next, true)

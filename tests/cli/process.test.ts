@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { DEADLINE_MS, folder, LOCAL, MESHD, meshd, Program } from './program.ts'
+import { FROM_SOURCES, MESHD } from '../tools/program-path.ts'
+import { DEADLINE_MS, folder, LOCAL, meshd, Program } from './program.ts'
 
 test('a program and two pipes talk over a private network, and each leaves in order', async (t) => {
   const dir = folder(t)
@@ -112,6 +113,13 @@ test('a reader that leaves ends the node with 0', async (t) => {
   program.child.stdout.destroy()
   program.child.stdin.write('{"publish":1}\n')
   assert.equal(await program.exit, 0)
+  assert.equal(program.err, '')
+})
+
+test('a checkout that was not built runs from its sources', async (t) => {
+  const program = new Program(t, process.execPath, [FROM_SOURCES, '--json', ...LOCAL, '--ephemeral'])
+  await program.sees(/"listening"/)
+  assert.equal(await program.stop(), 0)
   assert.equal(program.err, '')
 })
 

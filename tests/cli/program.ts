@@ -6,10 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { MESHD } from '../tools/program-path.ts'
 
-/** What a user types. */
-export const MESHD: string = fileURLToPath(new URL('../../cli/meshd.js', import.meta.url))
 /** Only this machine, on a free port. */
 export const LOCAL: readonly string[] = ['--listen', '127.0.0.1:0', '--no-mdns']
 export const DEADLINE_MS = 20_000

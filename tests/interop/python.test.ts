@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { MESHD } from '../tools/program-path.ts'
 import { TalkingProcess } from './processes.ts'
 
 const PYTHON = '/usr/bin/python3'
@@ -17,7 +18,7 @@ const able = spawnSync(PYTHON, ['-c', 'import cbor2, cryptography']).status === 
 const given = { skip: able ? false : `${PYTHON} has no cbor2 and cryptography`, timeout: 60_000 }
 
 function meshd(...flags: string[]): TalkingProcess {
-  return new TalkingProcess(process.execPath, ['cli/meshd.js', 'run', '--json', '--ephemeral', '--no-mdns', ...flags])
+  return new TalkingProcess(process.execPath, [MESHD, 'run', '--json', '--ephemeral', '--no-mdns', ...flags])
 }
 
 function python(...args: string[]): TalkingProcess {

@@ -4,9 +4,8 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import type { TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { MESHD } from '../tools/program-path.ts'
 
-const PROGRAM = fileURLToPath(new URL('../../cli/meshd.js', import.meta.url))
 const DEADLINE_MS = 20_000
 
 export interface NodeEvent {
@@ -38,7 +37,7 @@ export class Meshd {
   /** `start` runs it elsewhere, in a network namespace for example. It is killed when the test ends. */
   constructor(context: TestContext, args: readonly string[], start: Start = spawn) {
     const environment = Object.entries(process.env).filter(([name]) => !/^(MESHD_|NODE_OPTIONS)/.test(name))
-    this.child = start(process.execPath, [PROGRAM, 'run', '--json', ...args], {
+    this.child = start(process.execPath, [MESHD, 'run', '--json', ...args], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: Object.fromEntries(environment),
     })

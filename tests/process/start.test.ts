@@ -2,12 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { folder, LOCAL, MESHD, Program } from '../cli/program.ts'
+import { folder, LOCAL, Program } from '../cli/program.ts'
+import { MESHD } from '../tools/program-path.ts'
 
 const PRELOAD = fileURLToPath(new URL('loaded-modules.js', import.meta.url))
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+/** Of the program that runs: the checkout, or where it was built. */
+const PROGRAM_ROOT = join(dirname(MESHD), '../')
 
 /** What runs the TypeScript of a checkout; a package has none of it. */
 const OF_THE_CHECKOUT = /^(tsx|esbuild|get-tsconfig|resolve-pkg-maps|@esbuild\/.*|source-map.*)$/
@@ -16,7 +20,7 @@ interface Loaded {
   readonly packages: ReadonlySet<string>
   /** Modules of packages, by what follows `node_modules/`. */
   readonly modules: readonly string[]
-  /** Of this program, as paths below its root. */
+  /** Of this program, as paths below its root, as they are called in the sources but without `.ts`. */
   readonly own: readonly string[]
 }
 
@@ -30,13 +34,14 @@ async function start(context: TestContext, args: readonly string[], until: RegEx
   const own = new Set<string>()
   for (const [, place] of program.err.matchAll(/^loaded (.+)$/gm)) {
     const path = place!.replace(/^file:\/\//, '').replace(/\?.*$/, '')
-    const module = /.*node_modules\/(.+)/.exec(path)?.[1] ?? ''
+    const below = path.startsWith(PROGRAM_ROOT) ? path.slice(PROGRAM_ROOT.length) : path
+    const module = /.*node_modules\/(.+)/.exec(below)?.[1] ?? ''
     const name = /^(?:@[^/]+\/)?[^/]+/.exec(module)?.[0]
     modules.push(module)
     if (name !== undefined && !name.startsWith('node:') && existsSync(`${ROOT}node_modules/${name}`)) {
       if (!OF_THE_CHECKOUT.test(name)) packages.add(name)
-    } else if (path.startsWith(ROOT) && !path.startsWith(`${ROOT}tests/`)) {
-      own.add(path.slice(ROOT.length))
+    } else if (below !== path && !below.startsWith('tests/')) {
+      own.add(below.replace(/^dist\//, '').replace(/\.[jt]s$/, ''))
     }
   }
   return { packages, modules, own: [...own] }
@@ -50,7 +55,7 @@ test('a node without a data folder, mDNS and HTTP loads nothing for them, nor fo
   }
   // Its tables for signatures take as long to make as all the rest of the cryptography.
   assert.equal(modules.includes('@noble/curves/ed25519.js'), false)
-  assert.ok(own.includes('lib/mesh.ts'), own.join(' '))
+  assert.ok(own.includes('lib/mesh'), own.join(' '))
   for (const path of own) assert.doesNotMatch(path, /^cli\/(files|streams|api\/server|http\/(http-server|metrics))/)
 })
 

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { folder, LOCAL, MESHD, meshd, type Program } from '../program.ts'
+import { MESHD } from '../../tools/program-path.ts'
+import { folder, LOCAL, meshd, type Program } from '../program.ts'
 
 async function run(
   context: TestContext,
