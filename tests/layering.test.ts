@@ -76,6 +76,7 @@ const BUILT_IN: readonly (readonly [file: string, name: string, reason: string])
     'the Duplex that programs hold; it runs on Node’s own ticks and touches nothing else',
   ],
   ['crypto/native.ts', 'node:crypto', 'the native provider: functions of their arguments, random bytes aside'],
+  ['crypto/sodium.ts', 'node:module', 'asks for a package that may be missing, when it loads'],
   ['identity/key-file.ts', 'node:path', 'takes a path apart; touches no disk'],
   ['identity/kept-state.ts', 'node:path', 'puts paths together; touches no disk'],
   ['mesh.ts', 'node:events', 'the event emitter of the public surface'],

@@ -4,30 +4,44 @@ import { MeshError } from '../errors.ts'
 import { native } from './native.ts'
 import { noble } from './noble.ts'
 import type { Primitives } from './primitives.ts'
+import { sodium } from './sodium.ts'
+
+export type Provider = 'sodium' | 'native' | 'noble'
 
 export interface Choice {
   readonly primitives: Primitives
-  /** For `meshd doctor`: who serves each primitive. */
-  readonly report: Readonly<Record<keyof Primitives, 'native' | 'noble'>>
+  /** Who serves each primitive. */
+  readonly report: Readonly<Record<keyof Primitives, Provider>>
 }
 
+/** Who may serve, the one to be preferred first: the fastest that answers rightly. */
+const OFFERS: readonly (readonly [Provider, Partial<Primitives>])[] = [
+  ['sodium', sodium],
+  ['native', native],
+  ['noble', noble],
+]
+
 /**
- * Each primitive from node:crypto where this build has it, else from noble. `force` 'noble' takes all from noble; undefined
- * or '' leaves the choice free. Throws MeshError `bad-option` on any other value.
+ * Each primitive from libsodium where that is installed, else from node:crypto where this build has it, else from noble.
+ * `force` 'native' leaves libsodium out, 'noble' takes all from noble; undefined or '' leaves the choice free. Throws MeshError
+ * `bad-option` on any other value.
  */
 export function choosePrimitives(force?: string): Choice {
-  if (force !== undefined && force !== '' && force !== 'noble') {
+  const from = force === undefined || force === '' ? 0 : OFFERS.findIndex(([provider]) => provider === force)
+  if (from < 0) {
     throw new MeshError(
       'bad-option',
-      `MESHD_CRYPTO must be 'noble' (only portable cryptography) or unset, not '${force}'`,
+      `MESHD_CRYPTO must be 'noble' (only portable cryptography), 'native' (no libsodium) or unset, not '${force}'`,
     )
   }
-  const offered = force === 'noble' ? {} : native
+  const offers = OFFERS.slice(from)
   const names = Object.keys(noble) as (keyof Primitives)[]
-  const report = Object.fromEntries(names.map((name) => [name, offered[name] === undefined ? 'noble' : 'native']))
+  const report = Object.fromEntries(
+    names.map((name) => [name, offers.find(([, offered]) => offered[name] !== undefined)![0]]),
+  )
   return Object.freeze({
-    primitives: Object.freeze({ ...noble, ...offered }),
-    report: Object.freeze(report as Record<keyof Primitives, 'native' | 'noble'>),
+    primitives: Object.freeze(Object.assign({}, ...offers.map(([, offered]) => offered).reverse()) as Primitives),
+    report: Object.freeze(report as Choice['report']),
   })
 }
 

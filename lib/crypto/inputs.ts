@@ -1,4 +1,4 @@
-// What both providers of primitives do to their inputs in the same way: length checks and the nonce's bytes. No cryptography.
+// What all providers of primitives do to their inputs in the same way: length checks and the nonce's bytes. No cryptography.
 // docs/protocol.md sections 2 and 6.
 
 /** Throws a TypeError that names the argument: a wrong length here is a mistake in our own code, never a peer's doing. */

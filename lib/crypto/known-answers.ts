@@ -5,10 +5,11 @@ import { EMPTY, equalBytes, fromHex, utf8 } from '../bytes.ts'
 import type { Primitives } from './primitives.ts'
 
 /** Those of `candidates` that give the known answers. One that throws counts as absent. */
-export function answering(candidates: Primitives): Partial<Primitives> {
+export function answering(candidates: Partial<Primitives>): Partial<Primitives> {
   const found: Partial<Record<keyof Primitives, unknown>> = {}
   for (const name of Object.keys(KNOWN_ANSWERS) as (keyof Primitives)[]) {
-    if (gives(KNOWN_ANSWERS[name], candidates)) found[name] = candidates[name]
+    if (candidates[name] !== undefined && gives(KNOWN_ANSWERS[name], candidates as Primitives))
+      found[name] = candidates[name]
   }
   return found as Partial<Primitives>
 }
@@ -32,6 +33,12 @@ const PUBLIC_KEY = fromHex('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af02
 const R = 'e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155'
 const SIGNATURE = fromHex(`${R}5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b`)
 const SIGNATURE_WITH_GREAT_S = fromHex(`${R}4c8c7872aa064e049dbb3013fbf29380d25bf5f0595bbe24655141438e7a101b`)
+
+// By the same key, of the empty message too: R has a component of order 8. It fulfils the equation times the cofactor only.
+const SIGNATURE_WITH_TORSION = fromHex(
+  '3ae334f1f10d80227ba991faa35eb63908b9a53f234a26910a3a1e64c05408a1' +
+    '53cd65c49ae288a5beb1b228bebed825c2c9e52b1367653317050b522295d801',
+)
 
 // The neutral element, as it should be written and in two ways in which it should not. With R the neutral element and S = 0
 // every message verifies under all three: a build that checks more than the equation would differ from the portable provider.
@@ -80,6 +87,7 @@ const KNOWN_ANSWERS: { readonly [name in keyof Primitives]: (primitives: Primiti
     ed25519Verify(PUBLIC_KEY, EMPTY, SIGNATURE) &&
     !ed25519Verify(PUBLIC_KEY, ABC, SIGNATURE) &&
     !ed25519Verify(PUBLIC_KEY, EMPTY, SIGNATURE_WITH_GREAT_S) &&
+    !ed25519Verify(PUBLIC_KEY, EMPTY, SIGNATURE_WITH_TORSION) &&
     ed25519Verify(NEUTRAL, ABC, NEUTRAL_SIGNATURE) &&
     ed25519Verify(NEUTRAL_WITH_SIGN, ABC, NEUTRAL_SIGNATURE) &&
     ed25519Verify(NEUTRAL_UNREDUCED, ABC, NEUTRAL_SIGNATURE),

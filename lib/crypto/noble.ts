@@ -77,7 +77,7 @@ export const noble: Primitives = {
 /**
  * S < L and encode([S]B - [k]A) = R, byte for byte, with k = SHA-512(R || A || message) over the bytes as they came. A is
  * decoded as OpenSSL does it: y is taken modulo p, and x = 0 may have its sign bit set. Such keys are no acceptable
- * identities, but both providers must give one answer about them too.
+ * identities, but all providers must give one answer about them too.
  */
 function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false

@@ -1,5 +1,5 @@
-// The cryptographic primitives that the protocol stands on, as one interface with two providers: `noble.ts` (portable, the
-// reference) and `native.ts` (node:crypto). Both give the same answer on every input, the hostile ones included: if two
+// The cryptographic primitives that the protocol stands on, as one interface with three providers: `noble.ts` (portable, the
+// reference), `native.ts` (node:crypto) and `sodium.ts` (libsodium, optional). All give the same answer on every input, the hostile ones included: if two
 // honest nodes differed on one crafted signature, an attacker could make them cut each other off. docs/protocol.md section 2.
 
 /** ChaCha20-Poly1305 under one key (RFC 8439); nonces are Noise's: 4 zero bytes, then the counter as 8 little-endian bytes. */

@@ -1,4 +1,4 @@
-// Hashes, key derivation, X25519 and ChaCha20-Poly1305: outside vectors, and one provider against the other.
+// Hashes, key derivation, X25519 and ChaCha20-Poly1305: outside vectors, and the providers against each other.
 
 import assert from 'node:assert/strict'
 import { createSecretKey } from 'node:crypto'
@@ -7,8 +7,9 @@ import { EMPTY, fromHex, toHex, utf8 } from '../../lib/bytes.ts'
 import * as fast from '../../lib/crypto/native.ts'
 import * as portable from '../../lib/crypto/noble.ts'
 import { noble } from '../../lib/crypto/noble.ts'
+import * as sodium from '../../lib/crypto/sodium.ts'
 import { outsideVectors, skipWithout } from '../tools/outside-vectors.ts'
-import { completedNative, providers } from './providers.ts'
+import { others, providers } from './providers.ts'
 import { seeded } from './seeded.ts'
 
 interface Wycheproof<T> {
@@ -160,63 +161,85 @@ test("AEAD gives Wycheproof's answers", { skip: skipWithout('wycheproof-chacha20
       const secret = createSecretKey(key)
       assert.deepEqual(portable.openWithNonce(key, nonce, ad, sealed), expected, `case ${one.tcId}`)
       assert.deepEqual(fast.openWithNonce(secret, nonce, ad, sealed), expected, `case ${one.tcId}`)
+      if (sodium.binding !== null) {
+        assert.deepEqual(sodium.openWithNonce(sodium.binding, key, nonce, ad, sealed), expected, `case ${one.tcId}`)
+      }
       if (expected === null) continue
       const into = new Uint8Array(sealed.length)
       assert.equal(fast.sealWithNonce(secret, nonce, ad, text, into, 0), sealed.length)
       assert.deepEqual(into, sealed)
       assert.deepEqual(portable.sealWithNonce(key, nonce, ad, text), sealed)
+      if (sodium.binding === null) continue
+      into.fill(0)
+      sodium.sealWithNonce(sodium.binding, key, nonce, ad, text, into)
+      assert.deepEqual(into, sealed)
     }
   }
   assert.deepEqual(counts, { otherNonceSizes: 9, run: 316 })
 })
 
-test('both providers agree on random inputs', () => {
-  const random = seeded(21)
-  for (let round = 0; round < 40; round++) {
-    const [key, data, info] = [random.bytes(32), random.bytes(random.below(300)), random.bytes(random.below(80))]
-    for (const name of ['sha256', 'sha512'] as const) assert.deepEqual(noble[name](data), completedNative[name](data))
-    const length = 1 + random.below(200)
-    assert.deepEqual(noble.hmacSha256(info, data), completedNative.hmacSha256(info, data))
-    assert.deepEqual(noble.hkdfSha256(data, info, key, length), completedNative.hkdfSha256(data, info, key, length))
-    const other = random.bytes(32)
-    assert.deepEqual(noble.x25519PublicKey(key), completedNative.x25519PublicKey(key))
-    assert.deepEqual(noble.x25519(key, other), completedNative.x25519(key, other))
-    assert.deepEqual(noble.x25519Pair(key).agree(other), completedNative.x25519Pair(key).agree(other))
-    const [a, b] = [noble.aead(key), completedNative.aead(key)]
-    const nonce = random.below(2 ** 32) * random.below(2 ** 21)
-    const sealed = a.seal(nonce, info, data)
-    assert.deepEqual(b.seal(nonce, info, data), sealed)
-    assert.deepEqual(b.open(nonce, info, sealed), data)
-    assert.deepEqual(a.open(nonce, info, sealed), data)
-  }
-})
-
-test('the longest and the shortest HKDF outputs, and an info of over a kilobyte, agree', () => {
-  const info = new Uint8Array(2_000).fill(5)
-  for (const length of [1, 32, 33, 8_160]) {
-    assert.deepEqual(
-      noble.hkdfSha256(EMPTY, EMPTY, info, length),
-      completedNative.hkdfSha256(EMPTY, EMPTY, info, length),
-    )
-  }
-  for (const [, primitives] of providers) {
-    assert.throws(() => primitives.hkdfSha256(EMPTY, EMPTY, EMPTY, 8_161))
-  }
-})
-
-test('both providers agree at the nonces where an encoding could slip, before and after rekeying', () => {
-  const key = new Uint8Array(32).fill(6)
-  const text = utf8('border')
-  let [a, b] = [noble.aead(key), completedNative.aead(key)]
-  for (let times = 0; times < 3; times++) {
-    for (const nonce of [0, 1, 255, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 3, Number.MAX_SAFE_INTEGER]) {
-      const sealed = a.seal(nonce, EMPTY, text)
-      assert.deepEqual(b.seal(nonce, EMPTY, text), sealed)
-      assert.deepEqual(b.open(nonce, EMPTY, sealed), text)
+for (const [name, other] of others) {
+  test(`${name} agrees with the portable provider on random inputs`, () => {
+    const random = seeded(21)
+    for (let round = 0; round < 40; round++) {
+      const [key, data, info] = [random.bytes(32), random.bytes(random.below(300)), random.bytes(random.below(80))]
+      for (const hash of ['sha256', 'sha512'] as const) assert.deepEqual(noble[hash](data), other[hash](data))
+      const length = 1 + random.below(200)
+      assert.deepEqual(noble.hmacSha256(info, data), other.hmacSha256(info, data))
+      assert.deepEqual(noble.hkdfSha256(data, info, key, length), other.hkdfSha256(data, info, key, length))
+      const theirs = random.bytes(32)
+      assert.deepEqual(noble.x25519PublicKey(key), other.x25519PublicKey(key))
+      assert.deepEqual(noble.x25519(key, theirs), other.x25519(key, theirs))
+      assert.deepEqual(noble.x25519Pair(key).publicKey, other.x25519Pair(key).publicKey)
+      assert.deepEqual(noble.x25519Pair(key).agree(theirs), other.x25519Pair(key).agree(theirs))
+      const [a, b] = [noble.aead(key), other.aead(key)]
+      const nonce = random.below(2 ** 32) * random.below(2 ** 21)
+      const sealed = a.seal(nonce, info, data)
+      assert.deepEqual(b.seal(nonce, info, data), sealed)
+      assert.deepEqual(b.open(nonce, info, sealed), data)
+      assert.deepEqual(a.open(nonce, info, sealed), data)
     }
-    ;[a, b] = [a.rekeyed(), b.rekeyed()]
-  }
-})
+  })
+
+  test(`${name} agrees on hashes and records of every length around those where its way changes`, () => {
+    const random = seeded(22)
+    const key = random.bytes(32)
+    const [a, b] = [noble.aead(key), other.aead(key)]
+    for (const length of [0, 1, 63, 64, 511, 512, 513, 1_023, 1_024, 4_095, 4_096, 4_097, 65_519]) {
+      const data = random.bytes(length)
+      assert.deepEqual(noble.sha256(data), other.sha256(data), `${length} bytes`)
+      const sealed = a.seal(length, EMPTY, data)
+      const into = new Uint8Array(sealed.length + 7)
+      assert.equal(b.sealInto(length, data, into, 3), sealed.length + 3)
+      assert.deepEqual(into.subarray(3, -4), sealed, `${length} bytes`)
+      assert.deepEqual(into.subarray(-4), new Uint8Array(4), 'nothing behind it is touched')
+      assert.deepEqual(b.open(length, EMPTY, sealed), data, `${length} bytes`)
+    }
+  })
+
+  test(`${name} agrees on the longest and the shortest HKDF outputs, and an info of over a kilobyte`, () => {
+    const info = new Uint8Array(2_000).fill(5)
+    for (const length of [1, 32, 33, 8_160]) {
+      assert.deepEqual(noble.hkdfSha256(EMPTY, EMPTY, info, length), other.hkdfSha256(EMPTY, EMPTY, info, length))
+    }
+    assert.throws(() => noble.hkdfSha256(EMPTY, EMPTY, EMPTY, 8_161))
+    assert.throws(() => other.hkdfSha256(EMPTY, EMPTY, EMPTY, 8_161))
+  })
+
+  test(`${name} agrees at the nonces where an encoding could slip, before and after rekeying`, () => {
+    const key = new Uint8Array(32).fill(6)
+    const text = utf8('border')
+    let [a, b] = [noble.aead(key), other.aead(key)]
+    for (let times = 0; times < 3; times++) {
+      for (const nonce of [0, 1, 255, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 3, Number.MAX_SAFE_INTEGER]) {
+        const sealed = a.seal(nonce, EMPTY, text)
+        assert.deepEqual(b.seal(nonce, EMPTY, text), sealed)
+        assert.deepEqual(b.open(nonce, EMPTY, sealed), text)
+      }
+      ;[a, b] = [a.rekeyed(), b.rekeyed()]
+    }
+  })
+}
 
 test('rekeying twice is not rekeying once, and leaves the old cipher as it was', () => {
   for (const [, primitives] of providers) {

@@ -1,0 +1,204 @@
+// The primitives that libsodium does faster than node:crypto, where the optional package `sodium-native` is installed and fits
+// this machine. For a small record that is four to nine times, since nothing is allocated for it and no object of OpenSSL's is
+// set up; for a signature two to three. Each is tried on known answers when this module loads, and left out when it fails.
+// Same contract as noble.ts; docs/protocol.md section 2.
+
+import { createRequire } from 'node:module'
+import { EMPTY } from '../bytes.ts'
+import { TAG_BYTES } from '../limits.ts'
+import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
+import { answering } from './known-answers.ts'
+import { native } from './native.ts'
+import { noble } from './noble.ts'
+import type { Aead, Primitives, Signer, X25519Pair } from './primitives.ts'
+
+/** What is used of it; the package has no types of its own. Buffers are filled by the call; wrong lengths throw. */
+export interface Binding {
+  crypto_aead_chacha20poly1305_ietf_encrypt(
+    sealed: Uint8Array,
+    plain: Uint8Array,
+    associatedData: Uint8Array | null,
+    none: null,
+    nonce: Uint8Array,
+    key: Uint8Array,
+  ): number
+  /** Throws where the tag does not match. */
+  crypto_aead_chacha20poly1305_ietf_decrypt(
+    plain: Uint8Array,
+    none: null,
+    sealed: Uint8Array,
+    associatedData: Uint8Array | null,
+    nonce: Uint8Array,
+    key: Uint8Array,
+  ): number
+  crypto_hash_sha256(digest: Uint8Array, data: Uint8Array): void
+  crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void
+  crypto_sign_detached(signature: Uint8Array, message: Uint8Array, secretKey: Uint8Array): void
+  crypto_sign_verify_detached(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean
+  crypto_scalarmult_base(publicKey: Uint8Array, privateKey: Uint8Array): void
+  /** Throws where the result is all zero. */
+  crypto_scalarmult(shared: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): void
+}
+
+/** For longer data OpenSSL is faster, which uses the processor's instructions for SHA-256 where it has them. */
+const HASHED_BYTES_MAX = 512
+/** V8 clears what it allocates, which is worth avoiding from here on. */
+const UNCLEARED_BYTES_MIN = 4_096
+
+function load(): Binding | null {
+  try {
+    return createRequire(import.meta.url)('sodium-native') as Binding
+  } catch {
+    // Not installed, or not for this system.
+    return null
+  }
+}
+
+function candidates(binding: Binding): Partial<Primitives> {
+  const secondOpinion = native.ed25519Verify ?? noble.ed25519Verify
+  const hashLong = native.sha256 ?? noble.sha256
+  return {
+    sha256(data) {
+      if (data.length > HASHED_BYTES_MAX) return hashLong(data)
+      const digest = new Uint8Array(32)
+      binding.crypto_hash_sha256(digest, data)
+      return digest
+    },
+    x25519(privateKey, publicKey) {
+      expectLength('private key', privateKey, 32)
+      expectLength('public key', publicKey, 32)
+      return agreed(binding, privateKey, publicKey)
+    },
+    x25519PublicKey(privateKey) {
+      expectLength('private key', privateKey, 32)
+      return publicKeyOf(binding, privateKey)
+    },
+    x25519Pair(privateKey): X25519Pair {
+      expectLength('private key', privateKey, 32)
+      const kept = privateKey.slice()
+      return {
+        publicKey: publicKeyOf(binding, kept),
+        agree(publicKey) {
+          expectLength('public key', publicKey, 32)
+          return agreed(binding, kept, publicKey)
+        },
+      }
+    },
+    ed25519Signer(seed): Signer {
+      expectLength('seed', seed, 32)
+      const publicKey = new Uint8Array(32)
+      const secretKey = new Uint8Array(64)
+      binding.crypto_sign_seed_keypair(publicKey, secretKey, seed)
+      return {
+        publicKey,
+        sign(message) {
+          const signature = new Uint8Array(64)
+          binding.crypto_sign_detached(signature, message, secretKey)
+          return signature
+        },
+      }
+    },
+    /** What libsodium accepts fulfils the equation. It refuses more than what does not: some points, in A and in R. */
+    ed25519Verify(publicKey, message, signature) {
+      if (publicKey.length !== 32 || signature.length !== 64) return false
+      if (binding.crypto_sign_verify_detached(signature, message, publicKey)) return true
+      return secondOpinion(publicKey, message, signature)
+    },
+    aead(key) {
+      expectLength('key', key, 32)
+      return sodiumAead(binding, key.slice())
+    },
+  }
+}
+
+function publicKeyOf(binding: Binding, privateKey: Uint8Array): Uint8Array {
+  const publicKey = new Uint8Array(32)
+  binding.crypto_scalarmult_base(publicKey, privateKey)
+  return publicKey
+}
+
+function agreed(binding: Binding, privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null {
+  const shared = new Uint8Array(32)
+  try {
+    binding.crypto_scalarmult(shared, privateKey, publicKey)
+  } catch {
+    // The lengths are right: what is left to fail is a public key of low order.
+    return null
+  }
+  return shared
+}
+
+/**
+ * Seals under any 12-byte nonce into `sealed`, which has room for the tag and no more. Apart from `aead` only so that the tests
+ * can run published cases.
+ */
+export function sealWithNonce(
+  binding: Binding,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associatedData: Uint8Array,
+  plain: Uint8Array,
+  sealed: Uint8Array,
+): void {
+  const ad = associatedData.length === 0 ? null : associatedData
+  binding.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, plain, ad, null, nonce, key)
+}
+
+/** Opens what `sealWithNonce` wrote; null when the tag does not match or `sealed` is shorter than a tag. */
+export function openWithNonce(
+  binding: Binding,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associatedData: Uint8Array,
+  sealed: Uint8Array,
+): Uint8Array | null {
+  const length = sealed.length - TAG_BYTES
+  if (length < 0) return null
+  // Every byte of it is written, or nobody sees it.
+  const plain = length < UNCLEARED_BYTES_MIN ? new Uint8Array(length) : uncleared(length)
+  const ad = associatedData.length === 0 ? null : associatedData
+  try {
+    binding.crypto_aead_chacha20poly1305_ietf_decrypt(plain, null, sealed, ad, nonce, key)
+  } catch {
+    // The lengths are right, so this is the tag.
+    return null
+  }
+  return plain
+}
+
+function uncleared(length: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+}
+
+function sodiumAead(binding: Binding, key: Uint8Array): Aead {
+  const nonceBytes = new Uint8Array(12)
+  return {
+    seal(nonce, associatedData, plain) {
+      writeNonce(nonce, nonceBytes)
+      const sealed = new Uint8Array(plain.length + TAG_BYTES)
+      sealWithNonce(binding, key, nonceBytes, associatedData, plain, sealed)
+      return sealed
+    },
+    open(nonce, associatedData, sealed) {
+      writeNonce(nonce, nonceBytes)
+      return openWithNonce(binding, key, nonceBytes, associatedData, sealed)
+    },
+    sealInto(nonce, plain, into, at) {
+      writeNonce(nonce, nonceBytes)
+      const end = at + plain.length + TAG_BYTES
+      sealWithNonce(binding, key, nonceBytes, EMPTY, plain, into.subarray(at, end))
+      return end
+    },
+    rekeyed() {
+      const out = new Uint8Array(32 + TAG_BYTES)
+      sealWithNonce(binding, key, REKEY_NONCE, EMPTY, ZEROS_32, out)
+      return sodiumAead(binding, out.slice(0, 32))
+    },
+  }
+}
+
+/** For the tests; null where it is not there. */
+export const binding: Binding | null = load()
+
+/** What libsodium does right here. Empty where it is not there; see choose.ts for what takes its place. */
+export const sodium: Partial<Primitives> = binding === null ? {} : answering(candidates(binding))
