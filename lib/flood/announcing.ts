@@ -1,15 +1,21 @@
 // What of the additions one neighbour must hear of soon, because bundles of their tree do not come to it by themselves. What
-// it claims itself by then it need not hear of at once: of two ends that got a bundle elsewhere, one tells the other.
-// Looks, and sends nothing: telling.ts does. docs/protocol.md, "Lazy links".
+// it claims itself by then it need not hear of at once: of two ends that got a bundle elsewhere, one tells the other. That is the
+// first end, at its next look; the other end leaves it a look's time for that. Looks, and sends nothing: telling.ts does.
+// docs/protocol.md, "Lazy links".
 
 import { type HeldEpoch, type Holdings, type Told, toldOfEpoch } from './holdings.ts'
 import { type Spans, upTo } from './spans.ts'
 
-/** Between two looks. What one look finds is told at the next, at most two of these after it was added. */
-export const LOOK_MS = 25
+/**
+ * Between two looks. The first end tells what a look finds, the other end at the look after it: at most one and two of these after
+ * it was added. Each look wakes the process, and each telling two.
+ */
+export const LOOK_MS = 50
 
 /** What one link has to say about its neighbour. */
 export interface AnnouncingLink {
+  /** Whether this end tells first. */
+  readonly isFirst: boolean
   /** Whether bundles of any tree are announced. */
   isAnnouncing(): boolean
   /** Whether bundles of this origin are. */
@@ -21,7 +27,7 @@ export interface AnnouncingLink {
 interface Handled {
   /** `HeldEpoch.serial` of which this speaks. */
   serial: number
-  /** What was held up to this number is to be told at the next look; null: it was told. */
+  /** What was held up to this number is to be told at the next look, unless the neighbour has it; null: it was told. */
   upTo: number | null
 }
 
@@ -98,27 +104,27 @@ export class Announcing {
 
   /** False: it is to be told, and there was no room. */
   #lookAt(held: HeldEpoch, take: (told: Told) => boolean): boolean {
-    const { serial, ranges, originKey, epoch } = held
+    const { serial, ranges } = held
     const handled = this.#handled.get(held)
-    if (handled === undefined || handled.upTo === null) {
-      if (handled?.serial === serial) return true
-      this.#handled.set(held, { serial, upTo: ranges[ranges.length - 1] ?? -1 })
+    const isNew = handled === undefined || handled.upTo === null
+    if (isNew && handled?.serial === serial) return true
+    const newest = ranges[ranges.length - 1] ?? -1
+    if (isNew && !this.#link.isFirst) {
+      this.#handled.set(held, { serial, upTo: newest })
       this.#hasPending = true
       return true
     }
+    const dueUpTo = isNew || this.#link.isFirst ? newest : handled.upTo!
     const told = toldOfEpoch(held)
-    if (told !== null && !this.#link.covers(originKey, epoch, upTo(told.ranges, handled.upTo))) {
-      if (!take(told)) {
-        this.#hasPending = true
-        return false
-      }
-      handled.upTo = null
-    } else if (handled.serial !== serial) {
-      // The neighbour has those. What came since waits for another look.
-      handled.upTo = ranges[ranges.length - 1] ?? -1
-      this.#hasPending = true
+    if (told !== null && !this.#link.covers(held.originKey, held.epoch, upTo(told.ranges, dueUpTo))) {
+      const hasRoom = take(told)
+      this.#handled.set(held, { serial, upTo: hasRoom ? null : dueUpTo })
+      this.#hasPending ||= !hasRoom
+      return hasRoom
     }
-    handled.serial = serial
+    // The neighbour has those. What came since waits for another look.
+    this.#handled.set(held, { serial, upTo: newest })
+    this.#hasPending ||= dueUpTo < newest
     return true
   }
 }

@@ -21,7 +21,7 @@ import { Telling } from './telling.ts'
 /** Before what is claimed is asked for: time for eager copies to come. */
 export const CLAIM_WAIT_MS = 200
 /** The same where links may be lazy: what this neighbour tells of, another should have brought before. */
-export const LAZY_CLAIM_WAIT_MS = 100
+export const LAZY_CLAIM_WAIT_MS = 80
 /** The same for what a new link's first answers to digests tell: no eager copies are under way. */
 export const FIRST_CLAIM_WAIT_MS = 20
 /** For so long what a new link tells for the first time counts as such an answer. */
@@ -168,6 +168,7 @@ export class Repair {
         link.tell(FrameType.have, body)
       },
       lazy: {
+        isFirst: ownOriginKey < link.originKey,
         isAnnouncing: () => link.trees.isAnnouncing,
         isAnnounced: (originKey, nowMs) => link.trees.isAnnounced(treeOf(originKey), nowMs),
         covers: (originKey, epoch, ranges) => {

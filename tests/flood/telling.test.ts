@@ -20,6 +20,7 @@ class Side {
   announced: readonly string[] = []
   claimed: Spans = []
   readonly lazy: AnnouncingLink = {
+    isFirst: true,
     isAnnouncing: () => this.announced.length > 0,
     isAnnounced: (originKey) => this.announced.includes(originKey),
     covers: (_originKey, _epoch, ranges) => without(ranges, this.claimed).length === 0,
@@ -182,7 +183,7 @@ test('an entry that cannot be parted is told whole, and as much later the next',
   assert.ok(waitMs > 2 * HAVE_INTERVAL_MS, `${waitMs}`)
 })
 
-test('what the link does not carry is told within 50 ms, at most as often, and not a second time with the rest', () => {
+test('what the link does not carry the first end tells within 50 ms, at most as often, and not a second time with the rest', () => {
   const side = new Side()
   side.run(10_000)
   side.telling.digestsCame(new Uint8Array(4_096))

@@ -10,7 +10,7 @@ import { lineOf, randomGraph, ringOf, VirtualMesh } from '../virtual/mesh.ts'
 import { MemoryFiles } from '../virtual/world.ts'
 import { COUNT, Crowd, OPTIONS } from './crowd.ts'
 
-/** The longest that a loss may delay a message: 50 ms to be told, 125 ms to wait, a round trip, and the way itself. */
+/** The longest that a loss may delay a message: 100 ms to be told, 100 ms to wait, a round trip, and the way itself. */
 const LOSS_MS_MAX = 300
 /** Each takes a second and a half. */
 const SEEDS = skipUnlessAll() === false ? 12 : 2
@@ -179,7 +179,8 @@ test('a newcomer in the midst of traffic gets everything from then on, and turns
   await crowd.mesh.time.of(Promise.all(joining))
   const after = await crowd.counted(() => crowd.publish(100, 10, [0]))
   crowd.took(after.texts)
-  assert.ok(after.copies <= 1.02, `${after.copies}`)
+  // Trying the ways anew takes two in a hundred, once in 64 bundles.
+  assert.ok(after.copies <= 1.04, `${after.copies}`)
   await crowd.stop()
 })
 
