@@ -62,9 +62,14 @@ export class MeshError extends Error {
   readonly fault: Fault
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    const fault = ERROR_FAULTS[code]
+    // Where in our code the other end's doing was noticed helps nobody, and a hostile one could have us write it down all day.
+    const framesMax = Error.stackTraceLimit
+    if (fault === 'remote') Error.stackTraceLimit = 0
     super(message, options)
+    if (fault === 'remote') Error.stackTraceLimit = framesMax
     this.code = code
-    this.fault = ERROR_FAULTS[code]
+    this.fault = fault
   }
 }
 

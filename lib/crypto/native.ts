@@ -3,10 +3,11 @@
 // left out when it fails. Same contract as noble.ts; docs/protocol.md section 2.
 
 import * as crypto from 'node:crypto'
-import { concatBytes, EMPTY } from '../bytes.ts'
+import { EMPTY } from '../bytes.ts'
 import { TAG_BYTES } from '../limits.ts'
 import { giveBack, OUTSIDE_BYTES_MIN } from '../memory.ts'
 import { BoundedCache } from './bounded-cache.ts'
+import { hkdfOver, hmacOver } from './hkdf.ts'
 import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
 import { answering } from './known-answers.ts'
 import type { Aead, Primitives, Signer, X25519Pair } from './primitives.ts'
@@ -65,11 +66,16 @@ function hashWith(algorithm: 'sha256' | 'sha512'): (data: Uint8Array) => Uint8Ar
   return (data) => plainArray(crypto.createHash(algorithm).update(data).digest())
 }
 
+const sha256 = hashWith('sha256')
+const hmacObject = (key: Uint8Array, data: Uint8Array): Uint8Array =>
+  plainArray(crypto.createHmac('sha256', key).update(data).digest())
+const hmacSha256 = typeof crypto.hash === 'function' ? hmacOver(sha256, hmacObject) : hmacObject
+
 const candidates: Primitives = {
-  sha256: hashWith('sha256'),
+  sha256,
   sha512: hashWith('sha512'),
   hmacSha256,
-  hkdfSha256,
+  hkdfSha256: hkdfOver(hmacSha256),
   x25519,
   x25519PublicKey(privateKey) {
     expectLength('private key', privateKey, 32)
@@ -90,47 +96,6 @@ const candidates: Primitives = {
     expectLength('key', key, 32)
     return nativeAead(key)
   },
-}
-
-const HMAC_BLOCK_BYTES = 64
-const HMAC_INPUT_BYTES_MAX = 256
-/** RFC 2104's two inputs: the key with each pad, then the data, or the inner hash. Cleared after each use. */
-const hmacInner = new Uint8Array(HMAC_BLOCK_BYTES + HMAC_INPUT_BYTES_MAX)
-const hmacOuter = new Uint8Array(HMAC_BLOCK_BYTES + 32)
-
-/**
- * A handshake makes forty of these, of a few bytes each. An Hmac of node:crypto is an object outside V8's heap, and having it
- * collected costs as much again as making it; two hashes at a stroke leave nothing behind.
- */
-function hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array {
-  if (typeof crypto.hash !== 'function' || key.length > HMAC_BLOCK_BYTES || data.length > HMAC_INPUT_BYTES_MAX) {
-    return plainArray(crypto.createHmac('sha256', key).update(data).digest())
-  }
-  for (let i = 0; i < HMAC_BLOCK_BYTES; i++) {
-    const byte = i < key.length ? key[i]! : 0
-    hmacInner[i] = byte ^ 0x36
-    hmacOuter[i] = byte ^ 0x5c
-  }
-  hmacInner.set(data, HMAC_BLOCK_BYTES)
-  const inner = hmacInner.subarray(0, HMAC_BLOCK_BYTES + data.length)
-  hmacOuter.set(crypto.hash('sha256', inner, 'buffer'), HMAC_BLOCK_BYTES)
-  const mac = plainArray(crypto.hash('sha256', hmacOuter, 'buffer'))
-  inner.fill(0)
-  hmacOuter.fill(0)
-  return mac
-}
-
-/** RFC 5869 written out: crypto.hkdfSync refuses an `info` of more than 1,024 bytes. */
-function hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array {
-  if (!Number.isInteger(length) || length < 1 || length > 8_160) throw new RangeError('length must be 1 to 8,160')
-  const key = hmacSha256(salt, ikm)
-  const out = new Uint8Array(length)
-  let block: Uint8Array = EMPTY
-  for (let at = 0, counter = 1; at < length; at += 32, counter++) {
-    block = hmacSha256(key, concatBytes(block, info, Uint8Array.of(counter)))
-    out.set(block.subarray(0, Math.min(32, length - at)), at)
-  }
-  return out
 }
 
 function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null {

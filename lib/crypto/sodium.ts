@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module'
 import { EMPTY } from '../bytes.ts'
 import { TAG_BYTES } from '../limits.ts'
+import { hkdfOver, hmacOver } from './hkdf.ts'
 import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
 import { answering } from './known-answers.ts'
 import { native } from './native.ts'
@@ -57,13 +58,17 @@ function load(): Binding | null {
 function candidates(binding: Binding): Partial<Primitives> {
   const secondOpinion = native.ed25519Verify ?? noble.ed25519Verify
   const hashLong = native.sha256 ?? noble.sha256
+  function sha256(data: Uint8Array): Uint8Array {
+    if (data.length > HASHED_BYTES_MAX) return hashLong(data)
+    const digest = new Uint8Array(32)
+    binding.crypto_hash_sha256(digest, data)
+    return digest
+  }
+  const hmacSha256 = hmacOver(sha256, native.hmacSha256 ?? noble.hmacSha256)
   return {
-    sha256(data) {
-      if (data.length > HASHED_BYTES_MAX) return hashLong(data)
-      const digest = new Uint8Array(32)
-      binding.crypto_hash_sha256(digest, data)
-      return digest
-    },
+    sha256,
+    hmacSha256,
+    hkdfSha256: hkdfOver(hmacSha256),
     x25519(privateKey, publicKey) {
       expectLength('private key', privateKey, 32)
       expectLength('public key', publicKey, 32)

@@ -92,6 +92,11 @@ export function addressToBytes(address: Address): Uint8Array {
  */
 export function addressFromBytes(bytes: Uint8Array): Address {
   if (bytes.length > ADDRESS_BYTES_MAX) throw bad('its binary form is too long')
+  // What each connection is told by the other end.
+  if (bytes.length === 8 && bytes[0] === IP_CODES.ip4[0] && bytes[5] === TCP_CODE[0]) {
+    const port = (bytes[6]! << 8) | bytes[7]!
+    if (port > 0) return { host: bytes.subarray(1, 5).join('.'), kind: 'ip4', port, peer: null }
+  }
   // The parser keeps what it is given, hence a copy.
   return fromMultiaddr(() => multiaddr(bytes.slice()), {})
 }

@@ -212,6 +212,8 @@ export class Opening {
       }
     }
     this.#writeSealed(sealer, encodeFrame(FrameType.about, this.#context.about(this.#socket.remote, this.#keep)))
+    // The other end can work on it while this one reads on.
+    this.#flush()
   }
 
   #frame(frame: Frame, identity: Identity): void {

@@ -301,3 +301,15 @@ test('binary addresses are written as the multiaddr package writes them, whateve
     }
   }
 })
+
+test('the short way for plain IPv4 reads what the parser reads', () => {
+  const random = seeded(31)
+  for (let round = 0; round < 200; round++) {
+    const bytes = random.bytes(8)
+    bytes[0] = 0x04
+    bytes[5] = 0x06
+    if (round < 20) bytes.fill(round % 2 === 0 ? 0 : 0xff, 1, 5)
+    bytes[7] = bytes[7]! | 1
+    assert.deepEqual(addressFromBytes(bytes), parseAddress(multiaddr(bytes.slice()).toString()), toHex(bytes))
+  }
+})
