@@ -95,11 +95,15 @@ const KNOWN_ANSWERS: { readonly [name in keyof Primitives]: (primitives: Primiti
     const cipher = aead(COUNTING)
     const sealed = cipher.seal(7, ABC, ABC)
     const into = new Uint8Array(20)
+    const opened = new Uint8Array(3)
     const end = cipher.sealInto(0x01_0203_0405, ABC, into, 1)
     return (
       is(sealed, '906de7af7137346c407e11808aa9f8ca8624e3') &&
       equalBytes(cipher.open(7, ABC, sealed) ?? EMPTY, ABC) &&
       cipher.open(7, EMPTY, sealed) === null &&
+      cipher.openInto(0x01_0203_0405, into.subarray(1, end), opened) &&
+      equalBytes(opened, ABC) &&
+      !cipher.openInto(7, sealed, opened) &&
       is(into.subarray(1, end), '50e1696f18d18d953b10f1d93b2be5c97dbf9b') &&
       equalBytes(
         cipher.rekeyed().seal(0, EMPTY, ABC),

@@ -190,6 +190,14 @@ function nativeAead(key: Uint8Array): Aead {
       writeNonce(nonce, nonceBytes)
       return openWithNonce(secret, nonceBytes, associatedData, sealed)
     },
+    openInto(nonce, sealed, into) {
+      writeNonce(nonce, nonceBytes)
+      const plain = openWithNonce(secret, nonceBytes, EMPTY, sealed)
+      if (plain === null) return false
+      into.set(plain)
+      if (plain.length >= OUTSIDE_BYTES_MIN) giveBack(plain)
+      return true
+    },
     sealInto(nonce, plain, into, at) {
       writeNonce(nonce, nonceBytes)
       return sealWithNonce(secret, nonceBytes, EMPTY, plain, into, at)

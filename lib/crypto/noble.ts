@@ -139,6 +139,15 @@ function nobleAead(key: Uint8Array): Aead {
       writeNonce(nonce, nonceBytes)
       return openWithNonce(key, nonceBytes, associatedData, sealed)
     },
+    openInto(nonce, sealed, into) {
+      writeNonce(nonce, nonceBytes)
+      try {
+        chacha20poly1305(key, nonceBytes).decrypt(sealed, into)
+      } catch {
+        return false
+      }
+      return true
+    },
     sealInto(nonce, plain, into, at) {
       writeNonce(nonce, nonceBytes)
       const end = at + plain.length + TAG_BYTES

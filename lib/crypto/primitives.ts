@@ -12,6 +12,11 @@ export interface Aead {
    */
   open(nonce: number, associatedData: Uint8Array, sealed: Uint8Array): Uint8Array | null
   /**
+   * The record layer's form of `open`: writes the plain text into `into`, which has its length, with empty associated data. False
+   * when the tag does not match; what `into` holds is then worth nothing.
+   */
+  openInto(nonce: number, sealed: Uint8Array, into: Uint8Array): boolean
+  /**
    * The record layer's form of `seal`: writes cipher text and tag into `into` from `at` (room for plain.length + 16 is the
    * caller's duty), with empty associated data. Returns the offset behind the tag.
    */

@@ -149,30 +149,28 @@ export function sealWithNonce(
   binding.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, plain, ad, null, nonce, key)
 }
 
-/** Opens what `sealWithNonce` wrote; null when the tag does not match or `sealed` is shorter than a tag. */
+/** Opens what `sealWithNonce` wrote into `plain`, which has its length; false when the tag does not match. */
 export function openWithNonce(
   binding: Binding,
   key: Uint8Array,
   nonce: Uint8Array,
   associatedData: Uint8Array,
   sealed: Uint8Array,
-): Uint8Array | null {
-  const length = sealed.length - TAG_BYTES
-  if (length < 0) return null
-  // Every byte of it is written, or nobody sees it.
-  const plain = length < UNCLEARED_BYTES_MIN ? new Uint8Array(length) : uncleared(length)
+  plain: Uint8Array,
+): boolean {
   const ad = associatedData.length === 0 ? null : associatedData
   try {
     binding.crypto_aead_chacha20poly1305_ietf_decrypt(plain, null, sealed, ad, nonce, key)
   } catch {
     // The lengths are right, so this is the tag.
-    return null
+    return false
   }
-  return plain
+  return true
 }
 
+/** Every byte of it is about to be written, or nobody will see it. */
 function uncleared(length: number): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+  return length < UNCLEARED_BYTES_MIN ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }
 
 function sodiumAead(binding: Binding, key: Uint8Array): Aead {
@@ -185,8 +183,14 @@ function sodiumAead(binding: Binding, key: Uint8Array): Aead {
       return sealed
     },
     open(nonce, associatedData, sealed) {
+      if (sealed.length < TAG_BYTES) return null
       writeNonce(nonce, nonceBytes)
-      return openWithNonce(binding, key, nonceBytes, associatedData, sealed)
+      const plain = uncleared(sealed.length - TAG_BYTES)
+      return openWithNonce(binding, key, nonceBytes, associatedData, sealed, plain) ? plain : null
+    },
+    openInto(nonce, sealed, into) {
+      writeNonce(nonce, nonceBytes)
+      return openWithNonce(binding, key, nonceBytes, EMPTY, sealed, into)
     },
     sealInto(nonce, plain, into, at) {
       writeNonce(nonce, nonceBytes)

@@ -138,6 +138,20 @@ export class FrameReader {
   }
 
   /**
+   * Where the next `length` bytes of the stream have their place, if that is in a large body that is being put together: whoever
+   * writes them there and says `landed` need not push them. Null for all others.
+   */
+  landing(length: number): Uint8Array | null {
+    if (this.#body === null || this.#bufferedBytes > 0) return null
+    if (length < 1 || length > this.#body.length - this.#filled) return null
+    return this.#body.subarray(this.#filled, this.#filled + length)
+  }
+
+  landed(length: number): void {
+    this.#filled += length
+  }
+
+  /**
    * The next frame, or null until more is pushed. Throws MeshError `bad-frame` for a length that is not a shortest varint,
    * or is beyond what its type (or, for an unknown type, any frame) may have; as soon as the head is here.
    */

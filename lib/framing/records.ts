@@ -146,6 +146,8 @@ export interface RecordCipher {
   sealInto(plain: Uint8Array, into: Uint8Array, at: number): number
   /** The plain text. Throws MeshError `bad-record` when the tag does not match. */
   decryptWithAd(ad: Uint8Array, sealed: Uint8Array): Uint8Array
+  /** The same with empty associated data into a place that has the plain text's length. */
+  openInto(sealed: Uint8Array, into: Uint8Array): void
   /** Noise's REKEY. The nonce stays. */
   rekey(): void
 }
@@ -190,12 +192,28 @@ export class RecordOpener {
    * or is empty; the connection is then over.
    */
   open(record: Uint8Array): Uint8Array {
-    if (record.length <= TAG_BYTES || record.length > RECORD_BYTES_MAX) {
-      throw new MeshError('bad-record', `a record of ${record.length} bytes holds nothing that opens`)
-    }
+    checkLength(record)
     const plain = this.#cipher.decryptWithAd(EMPTY, record)
     rekeyWhenDue(this.#cipher)
     return plain
+  }
+
+  /** The same, written into `into`, which is `openedLength(record)` long. */
+  openInto(record: Uint8Array, into: Uint8Array): void {
+    checkLength(record)
+    this.#cipher.openInto(record, into)
+    rekeyWhenDue(this.#cipher)
+  }
+}
+
+/** Bytes of plain text in a sealed record, without its length; zero or less for what cannot be one. */
+export function openedLength(record: Uint8Array): number {
+  return record.length - TAG_BYTES
+}
+
+function checkLength(record: Uint8Array): void {
+  if (record.length <= TAG_BYTES || record.length > RECORD_BYTES_MAX) {
+    throw new MeshError('bad-record', `a record of ${record.length} bytes holds nothing that opens`)
   }
 }
 

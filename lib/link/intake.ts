@@ -3,7 +3,7 @@
 
 import { MeshError } from '../errors.ts'
 import type { Frame, FrameReader } from '../framing/frames.ts'
-import type { RecordOpener, RecordReader } from '../framing/records.ts'
+import { openedLength, type RecordOpener, type RecordReader } from '../framing/records.ts'
 import type { Clock, Socket } from '../io/world.ts'
 import { FRAMES_PER_TURN_MAX, TURN_MS_MAX } from '../limits.ts'
 
@@ -70,7 +70,13 @@ export class Intake {
         }
         const record = records.next()
         if (record === null) return
-        frames.push(opener.open(record))
+        const place = frames.landing(openedLength(record))
+        if (place === null) {
+          frames.push(opener.open(record))
+        } else {
+          opener.openInto(record, place)
+          frames.landed(place.length)
+        }
       }
     } catch (error) {
       if (!(error instanceof MeshError) || error.fault !== 'remote') throw error

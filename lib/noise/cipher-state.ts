@@ -34,9 +34,18 @@ export class CipherState {
   decryptWithAd(associatedData: Uint8Array, sealed: Uint8Array): Uint8Array {
     if (this.#aead === null) return sealed.slice()
     const plain = this.#aead.open(this.#nonce, associatedData, sealed)
-    if (plain === null) throw new MeshError('bad-record', `a record of ${sealed.length} bytes does not open`)
+    if (plain === null) throw doesNotOpen(sealed)
     this.#nonce++
     return plain
+  }
+
+  /**
+   * `decryptWithAd` with empty associated data, written into `into`, which has the plain text's length; worth nothing when it
+   * throws. Needs a key.
+   */
+  openInto(sealed: Uint8Array, into: Uint8Array): void {
+    if (!this.#keyed().openInto(this.#nonce, sealed, into)) throw doesNotOpen(sealed)
+    this.#nonce++
   }
 
   /**
@@ -65,4 +74,8 @@ export class CipherState {
     if (this.#aead === null) throw new Error('this CipherState has no key')
     return this.#aead
   }
+}
+
+function doesNotOpen(sealed: Uint8Array): MeshError {
+  return new MeshError('bad-record', `a record of ${sealed.length} bytes does not open`)
 }

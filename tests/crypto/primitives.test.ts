@@ -162,7 +162,9 @@ test("AEAD gives Wycheproof's answers", { skip: skipWithout('wycheproof-chacha20
       assert.deepEqual(portable.openWithNonce(key, nonce, ad, sealed), expected, `case ${one.tcId}`)
       assert.deepEqual(fast.openWithNonce(secret, nonce, ad, sealed), expected, `case ${one.tcId}`)
       if (sodium.binding !== null) {
-        assert.deepEqual(sodium.openWithNonce(sodium.binding, key, nonce, ad, sealed), expected, `case ${one.tcId}`)
+        const plain = new Uint8Array(sealed.length - 16)
+        const isGenuine = sodium.openWithNonce(sodium.binding, key, nonce, ad, sealed, plain)
+        assert.deepEqual(isGenuine ? plain : null, expected, `case ${one.tcId}`)
       }
       if (expected === null) continue
       const into = new Uint8Array(sealed.length)
@@ -214,6 +216,13 @@ for (const [name, other] of others) {
       assert.deepEqual(into.subarray(3, -4), sealed, `${length} bytes`)
       assert.deepEqual(into.subarray(-4), new Uint8Array(4), 'nothing behind it is touched')
       assert.deepEqual(b.open(length, EMPTY, sealed), data, `${length} bytes`)
+      for (const aead of [a, b]) {
+        const room = new Uint8Array(length + 2)
+        assert.equal(aead.openInto(length, sealed, room.subarray(1, -1)), true)
+        assert.deepEqual(room.subarray(1, -1), data, `${length} bytes`)
+        assert.deepEqual([room[0], room.at(-1)], [0, 0], 'nothing beside it is touched')
+        assert.equal(aead.openInto(length + 1, sealed, room.subarray(1, -1)), false)
+      }
     }
   })
 

@@ -258,6 +258,7 @@ test('random bytes give frames, nothing or bad-frame', () => {
 
 test('beside what was sent: large and small bodies in pieces of any length stay what they were, whatever memory is given back', () => {
   const random = seeded(12)
+  let landed = 0
   for (let run = 0; run < 60; run++) {
     const sent = Array.from({ length: 1 + random.below(12) }, () => {
       const length = random.below([40, 3_000, 17_000, 150_000][random.below(4)]!)
@@ -270,7 +271,12 @@ test('beside what was sent: large and small bodies in pieces of any length stay 
       // Each piece owns its buffer, as an opened record does.
       const piece = stream.slice(at, at + 1 + random.below([30, 2_000, 65_519][random.below(3)]!))
       at += piece.length
-      reader.push(piece)
+      // Some are written straight to their place, where they have one.
+      const place = random.below(2) === 0 ? reader.landing(piece.length) : null
+      place?.set(piece)
+      if (place === null) reader.push(piece)
+      else reader.landed(place.length)
+      landed += place === null ? 0 : 1
       if (random.below(4) > 0) for (let next = reader.next(); next !== null; next = reader.next()) frames.push(next)
     }
     for (let next = reader.next(); next !== null; next = reader.next()) frames.push(next)
@@ -283,6 +289,31 @@ test('beside what was sent: large and small bodies in pieces of any length stay 
       assert.equal(Buffer.compare(body, known ? sent[i]!.body : new Uint8Array(0)), 0)
     }
   }
+  assert.ok(landed > 100, `${landed}`)
+})
+
+test('only what lies wholly in a large body that is under way has its place there', () => {
+  const reader = new FrameReader()
+  assert.equal(reader.landing(10), null)
+  const body = pattern(100_000)
+  reader.push(concatBytes(headOf(FrameType.bundle, body.length), body.subarray(0, 40_000)))
+  assert.equal(reader.landing(10), null, 'what was pushed comes first')
+  assert.equal(reader.next(), null)
+  for (const length of [0, -3, 60_001]) assert.equal(reader.landing(length), null, `${length}`)
+  for (const [from, to] of [
+    [40_000, 99_999],
+    [99_999, 100_000],
+  ] as const) {
+    reader.landing(to - from)!.set(body.subarray(from, to))
+    reader.landed(to - from)
+    assert.equal(reader.bufferedBytes, to)
+  }
+  assert.equal(reader.landing(1), null)
+  assert.deepEqual(reader.next()!.body, body)
+  assert.equal(reader.landing(1), null)
+  reader.push(headOf(FrameType.bundle, 3_000))
+  assert.equal(reader.next(), null)
+  assert.equal(reader.landing(1), null, 'a small body is joined once all is here')
 })
 
 test('the memory of a piece is free when all of it was copied to a large body, and kept while a body is a part of it', () => {
