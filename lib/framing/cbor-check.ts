@@ -135,7 +135,7 @@ function step(walk: Walk, at: number, depthLeft: number): number {
       return next + argument
     case Major.text:
       if (argument > end - next) throw badCbor(at, `a text of ${argument} bytes where ${end - next} are left`)
-      if (!isAscii(bytes, next, next + argument) && textOf(bytes.subarray(next, next + argument)) === null) {
+      if (!isShortAscii(bytes, next, next + argument) && textOf(bytes.subarray(next, next + argument)) === null) {
         throw badCbor(at, 'a text that is not UTF-8')
       }
       return next + argument
@@ -190,12 +190,16 @@ function stepEntries(walk: Walk, mapAt: number, at: number, count: number, depth
   return next
 }
 
+const ASCII_BYTES_MAX = 256
+
 function hasEqualNeighbours(sorted: ArrayLike<unknown>): boolean {
   for (let i = 1; i < sorted.length; i++) if (sorted[i] === sorted[i - 1]) return true
   return false
 }
 
-function isAscii(bytes: Uint8Array, at: number, end: number): boolean {
+/** Looking at each byte here is faster than asking the decoder up to a length, and ten times slower at a megabyte. */
+function isShortAscii(bytes: Uint8Array, at: number, end: number): boolean {
+  if (end - at > ASCII_BYTES_MAX) return false
   for (let i = at; i < end; i++) if (bytes[i]! > 0x7f) return false
   return true
 }
