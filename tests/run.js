@@ -71,7 +71,10 @@ for (const file of files) {
   else apart.push(file)
 }
 const OPTIONS = ['--import', 'tsx', '--test-reporter=spec']
-const runs = Array.from(shared.values(), (group) => [...OPTIONS, TOGETHER, ...group])
+// The largest first, so that no core idles at the end while another works through them.
+const bytesOf = (group) => group.reduce((sum, file) => sum + statSync(file).size, 0)
+const groups = [...shared.values()].sort((a, b) => bytesOf(b) - bytesOf(a))
+const runs = groups.map((group) => [...OPTIONS, TOGETHER, ...group])
 if (apart.length > 0) {
   const each = ['--test', `--test-timeout=${TEST_MS_MAX}`, `--test-concurrency=${AT_ONCE}`]
   runs.unshift([...OPTIONS, ...each, ...apart])

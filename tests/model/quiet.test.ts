@@ -29,5 +29,12 @@ holds(
   ...['LINE', 'MESSAGES=1', 'DISK', 'FAILURES=1', 'CRASHES=1', 'TIMEOUTS=1'],
 )
 holds('a triangle always becomes quiet', 'cycles', 80_000, 'MESSAGES=1', 'FAILURES=1', 'TIMEOUTS=1')
-holds('a triangle whose links turn lazy always becomes quiet', 'cycles', 50_000, 'MESSAGES=1', 'TURNS=3', 'FAILURES=1')
-holds('a liar keeps nobody busy for ever', 'cycles', 150_000, 'MESSAGES=1', 'LIAR=2', 'FAILURES=1', 'LOSSES=1')
+holds(
+  'a triangle whose links turn lazy always becomes quiet',
+  'cycles',
+  1_000_000,
+  'MESSAGES=1',
+  'TURNS=3',
+  'FAILURES=1',
+)
+holds('a liar keeps nobody busy for ever', 'cycles', 300_000, 'MESSAGES=1', 'LIAR=2', 'FAILURES=1', 'LOSSES=1')
