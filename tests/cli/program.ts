@@ -2,10 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { killAtEnd, temporaryFolder } from '../tools/at-end.ts'
 import { MESHD } from '../tools/program-path.ts'
 
 /** Only this machine, on a free port. */
@@ -27,7 +25,7 @@ export class Program {
     // It may have ended before it read everything.
     this.child.stdin.on('error', () => undefined)
     this.exit = new Promise((resolve) => this.child.on('close', resolve))
-    context.after(() => this.child.kill('SIGKILL'))
+    killAtEnd(context, this.child)
   }
 
   /** The first match in standard output (or `err`), as soon as it is there. */
@@ -67,9 +65,7 @@ export function meshd(
   return new Program(context, process.execPath, [MESHD, ...args], environment)
 }
 
-/** Removed at the end, also while a program that has not been ended yet still writes into it. */
+/** Removed at the end, when the programs of the test have ended. */
 export function folder(context: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'meshd-process-'))
-  context.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
-  return path
+  return temporaryFolder(context, 'process')
 }

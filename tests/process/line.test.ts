@@ -1,10 +1,9 @@
 // Meshes of real processes over loopback: what a user would see, kill -9 included.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { temporaryFolder } from '../tools/at-end.ts'
 import { freePort, Meshd } from './meshd.ts'
 
 /** They stay a line: nobody looks for neighbours beyond those asked for. */
@@ -18,8 +17,7 @@ async function lineOfFive(
   context: TestContext,
   options: readonly string[] = [],
 ): Promise<{ nodes: Meshd[]; again: (index: number) => Meshd }> {
-  const folder = mkdtempSync(join(tmpdir(), 'meshd-line-'))
-  context.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
+  const folder = temporaryFolder(context, 'line')
   const ports = await Promise.all([1, 2, 3, 4, 5].map(freePort))
   const again = (index: number): Meshd => {
     const seed = index === 0 ? [] : ['--seed', `127.0.0.1:${ports[index - 1]}`]

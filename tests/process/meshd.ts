@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import type { TestContext } from 'node:test'
+import { killAtEnd } from '../tools/at-end.ts'
 import { MESHD } from '../tools/program-path.ts'
 
 const DEADLINE_MS = 20_000
@@ -46,7 +47,7 @@ export class Meshd {
     this.exited = new Promise((resolve) => {
       this.child.on('close', (code) => resolve({ code, atMs: performance.now() }))
     })
-    context.after(() => this.child.kill('SIGKILL'))
+    killAtEnd(context, this.child)
   }
 
   /** The first event, before or from now on, that matches. Fails after 20 s. */
