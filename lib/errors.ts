@@ -65,9 +65,10 @@ export class MeshError extends Error {
     const fault = ERROR_FAULTS[code]
     // Where in our code the other end's doing was noticed helps nobody, and a hostile one could have us write it down all day.
     const framesMax = Error.stackTraceLimit
-    if (fault === 'remote') Error.stackTraceLimit = 0
+    // It does nothing where intrinsics are frozen (node --frozen-intrinsics); an assignment would throw.
+    if (fault === 'remote') Reflect.set(Error, 'stackTraceLimit', 0)
     super(message, options)
-    if (fault === 'remote') Error.stackTraceLimit = framesMax
+    if (fault === 'remote') Reflect.set(Error, 'stackTraceLimit', framesMax)
     this.code = code
     this.fault = fault
   }

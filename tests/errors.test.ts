@@ -24,3 +24,20 @@ test('the reason of anything that was thrown is text', () => {
 test('what must not be reached throws', () => {
   assert.throws(() => unreachable('x' as never), /unreachable: "x"/)
 })
+
+test('what the other end did has no stack, what happened here has one, and the limit stays as it was', () => {
+  const { stackTraceLimit } = Error
+  assert.doesNotMatch(new MeshError('bad-frame', 'theirs').stack ?? '', /\n\s+at /)
+  assert.match(new MeshError('bad-option', 'ours').stack ?? '', /\n\s+at /)
+  assert.equal(Error.stackTraceLimit, stackTraceLimit)
+})
+
+test('errors are made where the limit of stacks cannot be changed, too', () => {
+  const limit = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')!
+  Object.defineProperty(Error, 'stackTraceLimit', { ...limit, writable: false })
+  try {
+    assert.equal(new MeshError('bad-frame', 'theirs').message, 'theirs')
+  } finally {
+    Object.defineProperty(Error, 'stackTraceLimit', limit)
+  }
+})

@@ -1,5 +1,5 @@
 // The primitives that libsodium does faster than node:crypto, where the optional package `sodium-native` is installed and fits
-// this machine. For a small record that is four to nine times, since nothing is allocated for it and no object of OpenSSL's is
+// this machine. For a small record that is four times and more, since nothing is allocated for it and no object of OpenSSL's is
 // set up; for a signature two to three. Each is tried on known answers when this module loads, and left out when it fails.
 // Same contract as noble.ts; docs/protocol.md section 2.
 
