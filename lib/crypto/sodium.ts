@@ -13,42 +13,57 @@ import { native } from './native.ts'
 import { noble } from './noble.ts'
 import type { Aead, Primitives, Signer, X25519Pair } from './primitives.ts'
 
-/** What is used of it; the package has no types of its own. Buffers are filled by the call; wrong lengths throw. */
+/**
+ * What is used of its native part, which the package's own functions call after a dozen checks each: a sparse message would spend
+ * more time on these than on its cipher. So nothing is checked behind these calls, in memory that the call writes to: all lengths
+ * are made right here, next to each call. Numbers below zero, or other than zero, say that it failed.
+ */
 export interface Binding {
   crypto_aead_chacha20poly1305_ietf_encrypt(
     sealed: Uint8Array,
     plain: Uint8Array,
-    associatedData: Uint8Array | null,
-    none: null,
+    associatedData: Uint8Array | undefined,
     nonce: Uint8Array,
     key: Uint8Array,
   ): number
-  /** Throws where the tag does not match. */
+  /** Below zero where the tag does not match. */
   crypto_aead_chacha20poly1305_ietf_decrypt(
     plain: Uint8Array,
-    none: null,
     sealed: Uint8Array,
-    associatedData: Uint8Array | null,
+    associatedData: Uint8Array | undefined,
     nonce: Uint8Array,
     key: Uint8Array,
   ): number
-  crypto_hash_sha256(digest: Uint8Array, data: Uint8Array): void
-  crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void
-  crypto_sign_detached(signature: Uint8Array, message: Uint8Array, secretKey: Uint8Array): void
-  crypto_sign_verify_detached(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean
-  crypto_scalarmult_base(publicKey: Uint8Array, privateKey: Uint8Array): void
-  /** Throws where the result is all zero. */
-  crypto_scalarmult(shared: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): void
+  crypto_hash_sha256(digest: Uint8Array, data: Uint8Array): number
+  crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): number
+  crypto_sign_detached(signature: Uint8Array, message: Uint8Array, secretKey: Uint8Array): number
+  /** Each of the three as its buffer, the offset there and the length. */
+  crypto_sign_verify_detached(
+    signature: ArrayBufferLike,
+    signatureAt: number,
+    signatureLength: number,
+    message: ArrayBufferLike,
+    messageAt: number,
+    messageLength: number,
+    publicKey: ArrayBufferLike,
+    publicKeyAt: number,
+    publicKeyLength: number,
+  ): boolean
+  crypto_scalarmult_base(publicKey: Uint8Array, privateKey: Uint8Array): number
+  /** Not zero where the result is all zero. */
+  crypto_scalarmult(shared: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): number
 }
 
 /** For longer data OpenSSL is faster, which uses the processor's instructions for SHA-256 where it has them. */
 const HASHED_BYTES_MAX = 512
+/** For longer records OpenSSL is faster, which uses the widest instructions that the processor has. */
+const SEALED_BYTES_MAX = 16_384
 /** V8 clears what it allocates, which is worth avoiding from here on. */
 const UNCLEARED_BYTES_MIN = 4_096
 
 function load(): Binding | null {
   try {
-    return createRequire(import.meta.url)('sodium-native') as Binding
+    return createRequire(import.meta.url)('sodium-native/binding.js') as Binding
   } catch {
     // Not installed, or not for this system.
     return null
@@ -106,12 +121,12 @@ function candidates(binding: Binding): Partial<Primitives> {
     /** What libsodium accepts fulfils the equation. It refuses more than what does not: some points, in A and in R. */
     ed25519Verify(publicKey, message, signature) {
       if (publicKey.length !== 32 || signature.length !== 64) return false
-      if (binding.crypto_sign_verify_detached(signature, message, publicKey)) return true
+      if (isVerified(binding, publicKey, message, signature)) return true
       return secondOpinion(publicKey, message, signature)
     },
     aead(key) {
       expectLength('key', key, 32)
-      return sodiumAead(binding, key.slice())
+      return sodiumAead(binding, key.slice(), native.aead ?? noble.aead)
     },
   }
 }
@@ -124,13 +139,23 @@ function publicKeyOf(binding: Binding, privateKey: Uint8Array): Uint8Array {
 
 function agreed(binding: Binding, privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null {
   const shared = new Uint8Array(32)
-  try {
-    binding.crypto_scalarmult(shared, privateKey, publicKey)
-  } catch {
-    // The lengths are right: what is left to fail is a public key of low order.
-    return null
-  }
-  return shared
+  // Nothing else than a public key of low order can be wrong here.
+  return binding.crypto_scalarmult(shared, privateKey, publicKey) === 0 ? shared : null
+}
+
+/** The key has 32 bytes and the signature 64. */
+function isVerified(binding: Binding, publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  return binding.crypto_sign_verify_detached(
+    signature.buffer,
+    signature.byteOffset,
+    64,
+    message.buffer,
+    message.byteOffset,
+    message.length,
+    publicKey.buffer,
+    publicKey.byteOffset,
+    32,
+  )
 }
 
 /**
@@ -145,8 +170,10 @@ export function sealWithNonce(
   plain: Uint8Array,
   sealed: Uint8Array,
 ): void {
-  const ad = associatedData.length === 0 ? null : associatedData
-  binding.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, plain, ad, null, nonce, key)
+  if (sealed.length !== plain.length + TAG_BYTES)
+    throw new RangeError('what is sealed is a tag longer than the plain text')
+  const ad = associatedData.length === 0 ? undefined : associatedData
+  binding.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, plain, ad, nonce, key)
 }
 
 /** Opens what `sealWithNonce` wrote into `plain`, which has its length; false when the tag does not match. */
@@ -158,14 +185,10 @@ export function openWithNonce(
   sealed: Uint8Array,
   plain: Uint8Array,
 ): boolean {
-  const ad = associatedData.length === 0 ? null : associatedData
-  try {
-    binding.crypto_aead_chacha20poly1305_ietf_decrypt(plain, null, sealed, ad, nonce, key)
-  } catch {
-    // The lengths are right, so this is the tag.
-    return false
-  }
-  return true
+  if (sealed.length !== plain.length + TAG_BYTES)
+    throw new RangeError('what is sealed is a tag longer than the plain text')
+  const ad = associatedData.length === 0 ? undefined : associatedData
+  return binding.crypto_aead_chacha20poly1305_ietf_decrypt(plain, sealed, ad, nonce, key) >= 0
 }
 
 /** Every byte of it is about to be written, or nobody will see it. */
@@ -173,10 +196,16 @@ function uncleared(length: number): Uint8Array {
   return length < UNCLEARED_BYTES_MIN ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }
 
-function sodiumAead(binding: Binding, key: Uint8Array): Aead {
+function sodiumAead(binding: Binding, key: Uint8Array, aeadOf: Primitives['aead']): Aead {
   const nonceBytes = new Uint8Array(12)
+  let forLong: Aead | null = null
+  const long = (): Aead => {
+    forLong ??= aeadOf(key)
+    return forLong
+  }
   return {
     seal(nonce, associatedData, plain) {
+      if (plain.length > SEALED_BYTES_MAX) return long().seal(nonce, associatedData, plain)
       writeNonce(nonce, nonceBytes)
       const sealed = new Uint8Array(plain.length + TAG_BYTES)
       sealWithNonce(binding, key, nonceBytes, associatedData, plain, sealed)
@@ -184,15 +213,18 @@ function sodiumAead(binding: Binding, key: Uint8Array): Aead {
     },
     open(nonce, associatedData, sealed) {
       if (sealed.length < TAG_BYTES) return null
+      if (sealed.length > SEALED_BYTES_MAX) return long().open(nonce, associatedData, sealed)
       writeNonce(nonce, nonceBytes)
       const plain = uncleared(sealed.length - TAG_BYTES)
       return openWithNonce(binding, key, nonceBytes, associatedData, sealed, plain) ? plain : null
     },
     openInto(nonce, sealed, into) {
+      if (sealed.length > SEALED_BYTES_MAX) return long().openInto(nonce, sealed, into)
       writeNonce(nonce, nonceBytes)
       return openWithNonce(binding, key, nonceBytes, EMPTY, sealed, into)
     },
     sealInto(nonce, plain, into, at) {
+      if (plain.length > SEALED_BYTES_MAX) return long().sealInto(nonce, plain, into, at)
       writeNonce(nonce, nonceBytes)
       const end = at + plain.length + TAG_BYTES
       sealWithNonce(binding, key, nonceBytes, EMPTY, plain, into.subarray(at, end))
@@ -201,7 +233,7 @@ function sodiumAead(binding: Binding, key: Uint8Array): Aead {
     rekeyed() {
       const out = new Uint8Array(32 + TAG_BYTES)
       sealWithNonce(binding, key, REKEY_NONCE, EMPTY, ZEROS_32, out)
-      return sodiumAead(binding, out.slice(0, 32))
+      return sodiumAead(binding, out.slice(0, 32), aeadOf)
     },
   }
 }

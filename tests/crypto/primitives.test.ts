@@ -9,7 +9,7 @@ import * as portable from '../../lib/crypto/noble.ts'
 import { noble } from '../../lib/crypto/noble.ts'
 import * as sodium from '../../lib/crypto/sodium.ts'
 import { outsideVectors, skipWithout } from '../tools/outside-vectors.ts'
-import { others, providers } from './providers.ts'
+import { others, providers, skipWithoutSodium } from './providers.ts'
 import { seeded } from './seeded.ts'
 
 interface Wycheproof<T> {
@@ -207,7 +207,9 @@ for (const [name, other] of others) {
     const random = seeded(22)
     const key = random.bytes(32)
     const [a, b] = [noble.aead(key), other.aead(key)]
-    for (const length of [0, 1, 63, 64, 511, 512, 513, 1_023, 1_024, 4_095, 4_096, 4_097, 65_519]) {
+    for (const length of [
+      0, 1, 63, 64, 511, 512, 513, 1_023, 1_024, 4_095, 4_096, 4_097, 16_367, 16_368, 16_369, 16_384, 16_385, 65_519,
+    ]) {
       const data = random.bytes(length)
       assert.deepEqual(noble.sha256(data), other.sha256(data), `${length} bytes`)
       const sealed = a.seal(length, EMPTY, data)
@@ -249,6 +251,17 @@ for (const [name, other] of others) {
     }
   })
 }
+
+test('what libsodium would write beyond its place is not asked of it', { skip: skipWithoutSodium }, () => {
+  const aead = sodium.sodium.aead!(new Uint8Array(32))
+  const sealed = aead.seal(0, EMPTY, new Uint8Array(100).fill(1))
+  for (const length of [0, 99, 101]) {
+    const place = new Uint8Array(length)
+    assert.throws(() => aead.openInto(0, sealed, place), RangeError)
+    assert.deepEqual(place, new Uint8Array(length))
+  }
+  assert.throws(() => aead.sealInto(0, new Uint8Array(100), new Uint8Array(115), 0), RangeError)
+})
 
 test('rekeying twice is not rekeying once, and leaves the old cipher as it was', () => {
   for (const [, primitives] of providers) {
