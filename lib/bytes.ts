@@ -47,6 +47,11 @@ export function fromHex(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, 'hex'))
 }
 
+/** Text with one character for each byte, for at most some thousand bytes: the cheapest map key for binary data. */
+export function bytesKey(bytes: Uint8Array): string {
+  return String.fromCharCode.apply(null, bytes as unknown as number[])
+}
+
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text)
 }

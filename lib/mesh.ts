@@ -183,7 +183,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     return this.#run.wiring.connect(parseAddress(address), options?.signal)
   }
 
-  /** Closes the link with that peer and stops wanting it. Resolves when it is closed. */
+  /** Closes the link with that peer and stops wanting it. Resolves when it is closed here and the peer's goodbye on its way. */
   async disconnect(peer: string): Promise<void> {
     await this.#run.wiring.disconnect(peer)
   }

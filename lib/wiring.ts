@@ -3,9 +3,9 @@
 // docs/architecture.md draws it.
 
 import { Acquaintance } from './acquaintance.ts'
+import { bytesKey } from './bytes.ts'
 import { primitives } from './crypto/choose.ts'
 import { type ErrorCode, MeshError } from './errors.ts'
-import { bytesKey } from './flood/bundle.ts'
 import type { BundleStore, StoredBundle } from './flood/bundle-store.ts'
 import type { Checks } from './flood/checks.ts'
 import { Flood } from './flood/flood.ts'
@@ -87,8 +87,8 @@ export class Wiring {
   readonly #tableAlarm: Alarm
   #isStopped = false
   readonly #dials = new Map<number, AbortController>()
-  /** Links that are not over yet, and who waits for that. */
-  readonly #links = new Map<Link, (() => void)[]>()
+  /** Links that are not over yet. */
+  readonly #links = new Map<Link, LinkEnd>()
 
   constructor(given: WiringOptions) {
     this.#given = given
@@ -251,12 +251,13 @@ export class Wiring {
     })
   }
 
-  /** Resolves when the link, if there was one, is over. */
+  /** Resolves when the goodbye is on its way, if there was a link to end; the connection's own end need not be waited for. */
   async disconnect(peer: string): Promise<void> {
     const link = this.table.link(peer) as Link | undefined
+    const end = link === undefined ? undefined : this.#links.get(link)
+    const parted = end === undefined ? null : new Promise<void>((resolve) => end.parted.push(resolve))
     this.#withTable((nowMs) => this.table.unwantPeer(peer, nowMs))
-    const waiting = link === undefined ? undefined : this.#links.get(link)
-    if (waiting !== undefined) await new Promise<void>((resolve) => waiting.push(resolve))
+    await parted
   }
 
   /** Says goodbye to all and resolves when every connection is over. */
@@ -272,7 +273,7 @@ export class Wiring {
     for (const link of this.#links.keys()) link.close(GoodbyeCode.shuttingDown, 'this node is stopping')
     for (const dial of this.#dials.values()) dial.abort()
     this.#dials.clear()
-    await Promise.all(Array.from(this.#links.values(), (waiting) => new Promise<void>((done) => waiting.push(done))))
+    await Promise.all(Array.from(this.#links.values(), ({ over }) => new Promise<void>((done) => over.push(done))))
     this.#farewells.close()
     this.flood.stop()
   }
@@ -325,14 +326,16 @@ export class Wiring {
 
   #opened(parts: Opened, attempt: DialAttempt | null, address: string): void {
     const { identity, socket } = parts
+    const end: LinkEnd = { parted: [], over: [] }
     const link = new Link(parts, attempt === null ? 'in' : 'out', address, this.#linkContext, {
       frame: (type, body) => this.flood.frame(identity.key, type, body) || this.oneToOne.frame(link, type, body),
       peersAsked: (wanted) => this.acquaintance.exchange.tell(wanted, identity.key),
       peersTold: (records) => this.acquaintance.exchange.told(records, { key: identity.key, host: socket.remote.host }),
       progressed: () => this.flood.progressed(link.bundleBytes),
+      parted: () => callAll(end.parted),
       closed: (error, goodbyeCode) => this.#linkClosed(link, error, goodbyeCode),
     })
-    this.#links.set(link, [])
+    this.#links.set(link, end)
     this.#withTable((nowMs) => this.table.opened(link, attempt, nowMs))
     link.start()
   }
@@ -415,8 +418,9 @@ export class Wiring {
     })
     // The table keeps a superseded link only while another connection with that peer is about to take over.
     if (this.table.link(link.identity.key) !== link) link.abandon()
-    for (const done of this.#links.get(link) ?? []) done()
+    const end = this.#links.get(link)
     this.#links.delete(link)
+    if (end !== undefined) callAll([...end.parted, ...end.over])
   }
 
   /** Before the link was open; `culprit` null: nobody proven did. */
@@ -429,6 +433,17 @@ export class Wiring {
     const text = `${id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
     this.#given.warn('identity-in-use', text)
   }
+}
+
+/** Who waits for the end of a link. */
+interface LinkEnd {
+  /** For our goodbye to be on its way, or the link to be over. */
+  readonly parted: (() => void)[]
+  readonly over: (() => void)[]
+}
+
+function callAll(waiting: (() => void)[]): void {
+  for (const call of waiting.splice(0)) call()
 }
 
 function admission(verdict: Verdict): Admission {

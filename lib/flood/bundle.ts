@@ -8,7 +8,7 @@
 // Signature and signed part are never encoded again: every relay passes on the very bytes that came. Only hops and age,
 // which stand before them and are not signed, are written anew for each link.
 
-import { concatBytes, copyBytes, utf8 } from '../bytes.ts'
+import { bytesKey, concatBytes, copyBytes, utf8 } from '../bytes.ts'
 import type { Primitives, Signer } from '../crypto/primitives.ts'
 import { MeshError } from '../errors.ts'
 import { CborReader } from '../framing/cbor-reader.ts'
@@ -70,11 +70,6 @@ export interface BundleHead {
   readonly bundle: Bundle
   /** Offset in `bundle.sealed` of the message array's head. */
   readonly messagesAt: number
-}
-
-/** Text with one character for each byte: the cheapest map key for binary data. */
-export function bytesKey(bytes: Uint8Array): string {
-  return String.fromCharCode.apply(null, bytes as unknown as number[])
 }
 
 /**

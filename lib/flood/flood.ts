@@ -2,6 +2,7 @@
 // its bundles. What comes in on links goes in here, by neighbour; who the neighbours are is decided elsewhere. It decides
 // nothing itself. docs/protocol.md, "Flood".
 
+import { bytesKey } from '../bytes.ts'
 import type { Primitives } from '../crypto/primitives.ts'
 import { MeshError } from '../errors.ts'
 import { FrameType } from '../framing/frames.ts'
@@ -12,7 +13,7 @@ import { Alarm } from '../io/alarm.ts'
 import type { Clock, Random } from '../io/world.ts'
 import { MODE_TREES_MAX } from '../limits.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { type Bundle, type BundleMessages, bytesKey } from './bundle.ts'
+import type { Bundle, BundleMessages } from './bundle.ts'
 import { type BundleCarrier, BundleQueue, type BundleQueueCounters } from './bundle-queue.ts'
 import type { BundleStore } from './bundle-store.ts'
 import type { Checks } from './checks.ts'
@@ -171,7 +172,7 @@ export class Flood {
     this.#ends.push(
       store.onArrivals(() => {
         this.publisher.confirmationsChanged()
-        if (this.repair.added(clock.nowMs())) this.#alarm.set(this.repair.nextDeadlineMs())
+        this.#alarm.hasten(this.repair.added(clock.nowMs()))
       }),
       store.onEased(() => this.publisher.resume()),
     )
@@ -194,7 +195,7 @@ export class Flood {
       case FrameType.have:
       case FrameType.want:
       case FrameType.given:
-        if (neighbour !== undefined) this.#withRepair((nowMs) => this.repair.received(key, type, body, nowMs))
+        if (neighbour !== undefined) this.#repairCame(key, type, body)
         return true
       case FrameType.mode:
         // Where one end does not offer lazy links, this is a frame that is not known.
@@ -278,6 +279,15 @@ export class Flood {
     if (this.validation.waitingCount > 0) this.#checkAlarm.set(this.validation.deadlineMs)
   }
 
+  #repairCame(key: string, type: number, body: Uint8Array): void {
+    let nextMs = Number.NaN
+    try {
+      nextMs = this.repair.received(key, type, body, this.#given.clock.nowMs())
+    } finally {
+      this.#alarm.hasten(Number.isNaN(nextMs) ? this.repair.nextDeadlineMs() : nextMs)
+    }
+  }
+
   #modeCame(bundles: BundleQueue, body: Uint8Array): void {
     const frame = decodeMode(body)
     this.#withRepair((nowMs) => this.trees.modeCame(bundles.trees, frame, nowMs))
@@ -298,7 +308,7 @@ export class Flood {
     if (order.heldCount > 0) this.#orderAlarm.set(order.deadlineMs)
   }
 
-  /** Every call that may change when repair has to act next goes through here. */
+  /** Every other call that may change when repair has to act next goes through here. */
   #withRepair(call: (nowMs: number) => void): void {
     try {
       call(this.#given.clock.nowMs())

@@ -211,22 +211,25 @@ export class Repair {
   }
 
   /**
-   * A `have`, `want` or `given` came from that neighbour. Throws MeshError `bad-frame` or `bad-cbor` for what no honest node
-   * sends.
+   * A `have`, `want` or `given` came from that neighbour: `nextDeadlineMs`, as far as that may have brought it nearer. Throws
+   * MeshError `bad-frame` or `bad-cbor` for what no honest node sends; then ask `nextDeadlineMs`.
    */
-  received(linkKey: string, type: number, body: Uint8Array, nowMs: number): void {
+  received(linkKey: string, type: number, body: Uint8Array, nowMs: number): number {
     const side = this.#sides.get(linkKey)
-    if (side === undefined) return
+    if (side === undefined) return Number.POSITIVE_INFINITY
     switch (type) {
       case FrameType.have:
         return this.#haveCame(side, body, nowMs)
       case FrameType.want:
-        return side.giving.want(decodeWant(body))
+        side.giving.want(decodeWant(body))
+        break
       case FrameType.given:
-        return side.asking.given(decodeGiven(body), nowMs)
+        side.asking.given(decodeGiven(body), nowMs)
+        break
       default:
         throw new RangeError(`frame type ${type} is not repair's`)
     }
+    return this.nextDeadlineMs()
   }
 
   /** That neighbour does not want one more tree unasked. */
@@ -261,15 +264,17 @@ export class Repair {
     return false
   }
 
-  /**
-   * Something was added to the store's holdings. False: until the next `tick` there is nothing to do for it, and no need for
-   * a look at `nextDeadlineMs`. Otherwise the next tick would be at once, only to note the time.
-   */
-  added(nowMs: number): boolean {
-    if (this.#isAdditionNoted) return false
+  /** Something was added to the store's holdings: `nextDeadlineMs`, as far as that may have brought it nearer. */
+  added(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY
+    // Until the next `tick` there is nothing more to do for it.
+    if (this.#isAdditionNoted) return nextMs
     this.#isAdditionNoted = true
-    for (const { telling } of this.#order) telling.added(nowMs)
-    return true
+    for (const { telling } of this.#order) {
+      telling.added(nowMs)
+      nextMs = Math.min(nextMs, telling.nextDeadlineMs())
+    }
+    return nextMs
   }
 
   /** Does what is due, some milliseconds of it at most: when more is due, `nextDeadlineMs` is in the past. */
@@ -297,7 +302,7 @@ export class Repair {
     return nextMs
   }
 
-  #haveCame(side: Side, body: Uint8Array, nowMs: number): void {
+  #haveCame(side: Side, body: Uint8Array, nowMs: number): number {
     this.counters.haveBytesIn += body.length
     const { digests, newestEpoch, held } = decodeHave(body)
     if (newestEpoch > 0) this.#options.hint(newestEpoch)
@@ -316,8 +321,15 @@ export class Repair {
       if (seen.isPast(originKey, epoch)) side.claims.drop(claim)
       else side.asking.claimed(claim, nowMs, isFirst ? FIRST_CLAIM_WAIT_MS : waitMs, isFirst)
     }
-    for (const { asking } of this.#order) if (asking.isSuspect) asking.freed(nowMs)
+    let isFreed = false
+    for (const { asking } of this.#order) {
+      if (!asking.isSuspect) continue
+      asking.freed(nowMs)
+      isFreed = true
+    }
     if (isOwn) this.#options.confirmed(side.link.key)
+    if (isFreed || digests !== null) return this.nextDeadlineMs()
+    return Math.min(side.asking.nextDeadlineMs(), side.settling.nextDeadlineMs())
   }
 
   /**

@@ -220,7 +220,7 @@ export class Router implements PublisherLinks {
   #judgeNew(link: FloodLink, bundle: Bundle, messages: BundleMessages, isAsked: boolean, nowMs: number): void {
     const { originKey, epoch, first, count } = bundle
     const { identities, ownOriginKey, actions, validation } = this.#options
-    const identity = identities.admit(bundle.origin)
+    const identity = identities.admit(bundle.origin, originKey)
     if (identity === null) return this.#reject(link, 'bad-origin')
     if (!this.signing.verify(bundle)) return this.#reject(link, 'bad-signature')
     const own = originKey === ownOriginKey

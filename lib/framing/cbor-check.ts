@@ -122,8 +122,9 @@ function step(walk: Walk, at: number, depthLeft: number): number {
   }
   if (major === Major.tag) throw badCbor(at, 'a tag')
   if (major === Major.negative && !walk.negative) throw badCbor(at, 'a negative number')
-  const argument = readArgument(bytes, at, end)
-  const next = at + headLength(argument)
+  const info = initial & 0x1f
+  const argument = info < 24 ? info : readArgument(bytes, at, end)
+  const next = info < 24 ? at + 1 : at + headLength(argument)
   switch (major) {
     case Major.unsigned:
       return next
@@ -135,7 +136,10 @@ function step(walk: Walk, at: number, depthLeft: number): number {
       return next + argument
     case Major.text:
       if (argument > end - next) throw badCbor(at, `a text of ${argument} bytes where ${end - next} are left`)
-      if (!isShortAscii(bytes, next, next + argument) && textOf(bytes.subarray(next, next + argument)) === null) {
+      if (
+        !isShortAscii(bytes, next, next + argument, ASCII_BYTES_MAX) &&
+        textOf(bytes.subarray(next, next + argument)) === null
+      ) {
         throw badCbor(at, 'a text that is not UTF-8')
       }
       return next + argument
@@ -197,9 +201,12 @@ function hasEqualNeighbours(sorted: ArrayLike<unknown>): boolean {
   return false
 }
 
-/** Looking at each byte here is faster than asking the decoder up to a length, and ten times slower at a megabyte. */
-function isShortAscii(bytes: Uint8Array, at: number, end: number): boolean {
-  if (end - at > ASCII_BYTES_MAX) return false
+/**
+ * Whether bytes[at, end) are at most `lengthMax` and all ASCII. Looking at each byte is faster than asking the decoder up to a
+ * length, and ten times slower at a megabyte.
+ */
+export function isShortAscii(bytes: Uint8Array, at: number, end: number, lengthMax: number): boolean {
+  if (end - at > lengthMax) return false
   for (let i = at; i < end; i++) if (bytes[i]! > 0x7f) return false
   return true
 }

@@ -2,10 +2,13 @@
 // it has read to the end would also have passed the checker. Not for maps: they are read by decodeCbor.
 // docs/protocol.md section 7.
 
-import { textOf } from '../bytes.ts'
+import { bytesKey, textOf } from '../bytes.ts'
 import { CBOR_DEPTH_MAX, INTEGER_MAX } from '../limits.ts'
-import { badCbor, checkItem, Major, readArgument } from './cbor-check.ts'
+import { badCbor, checkItem, isShortAscii, Major, readArgument } from './cbor-check.ts'
 import { headLength } from './cbor-writer.ts'
+
+/** Texts up to this length are looked at byte by byte. */
+const SHORT_BYTES_MAX = 64
 
 /**
  * A position in CBOR bytes. Every method reads the item at the position and moves behind it, or throws MeshError `bad-cbor`
@@ -56,7 +59,11 @@ export class CborReader {
     const start = this.at
     const length = this.#length(Major.text, 'a text', byteLengthMax)
     this.at += length
-    const text = textOf(this.#source.subarray(this.at - length, this.at))
+    const bytes = this.#source.subarray(this.at - length, this.at)
+    // A decoder has more to set up than a topic has to read.
+    const text = isShortAscii(this.#source, this.at - length, this.at, SHORT_BYTES_MAX)
+      ? bytesKey(bytes)
+      : textOf(bytes)
     if (text === null) throw badCbor(start, 'a text that is not UTF-8')
     return text
   }
@@ -82,9 +89,18 @@ export class CborReader {
   }
 
   #argument(major: number, name: string): number {
-    if (this.at < this.#end && this.#source[this.at]! >> 5 !== major) throw badCbor(this.at, `not ${name}`)
-    const argument = readArgument(this.#source, this.at, this.#end)
-    this.at += headLength(argument)
+    const { at } = this
+    if (at < this.#end) {
+      // Most heads are one byte: these are read without a call.
+      const initial = this.#source[at]!
+      if (initial >> 5 !== major) throw badCbor(at, `not ${name}`)
+      if ((initial & 0x1f) < 24) {
+        this.at = at + 1
+        return initial & 0x1f
+      }
+    }
+    const argument = readArgument(this.#source, at, this.#end)
+    this.at = at + headLength(argument)
     return argument
   }
 }

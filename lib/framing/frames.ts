@@ -157,6 +157,9 @@ export class FrameReader {
    */
   next(): Frame | null {
     if (this.#head === null) {
+      if (this.#bufferedBytes === 0) return null
+      const whole = this.#nextWhole()
+      if (whole !== null) return whole
       this.#head = this.#readHead()
       if (this.#head === null) return null
       this.#skipBytes = this.#head.known ? 0 : this.#head.length
@@ -174,6 +177,29 @@ export class FrameReader {
     }
     this.#head = null
     return { type, known, body: known ? this.#take(length) : EMPTY_BODY, length }
+  }
+
+  /** Nearly every frame: of a known type, shorter than 16 KiB, all of it in the first piece. Null: read it the long way. */
+  #nextWhole(): Frame | null {
+    const first = this.#pieces[0]!
+    const at = this.#at
+    if (at + 2 > first.length) return null
+    const type = first[at]!
+    let length = first[at + 1]!
+    let bodyAt = at + 2
+    if (length >= 0x80) {
+      const high = bodyAt < first.length ? first[bodyAt]! : 0
+      if (high === 0 || high >= 0x80) return null
+      length = (length & 0x7f) | (high << 7)
+      bodyAt++
+    }
+    const end = bodyAt + length
+    const bound = BODY_BYTES_MAX.get(type)
+    // Pings have a length of their own to be told.
+    if (bound === undefined || type <= FrameType.pong || length > bound || end > first.length) return null
+    if (length > 0) this.#isShared = true
+    this.#drop(end - at)
+    return { type, known: true, body: length === 0 ? EMPTY_BODY : first.subarray(bodyAt, end), length }
   }
 
   /** Whether a body that begins here should be put together piece by piece. */

@@ -1,7 +1,7 @@
 // Who may be an identity, asked once per public key. An identity is a verdict about bytes, not a session: knowing one proves
 // nothing about who is at the other end. docs/protocol.md section 2.
 
-import { toHex } from '../bytes.ts'
+import { bytesKey, toHex } from '../bytes.ts'
 import { BoundedCache } from '../crypto/bounded-cache.ts'
 import { acceptableX25519Key } from '../crypto/curve.ts'
 import { ORIGINS_MAX } from '../limits.ts'
@@ -60,10 +60,11 @@ export class Identities {
   /**
    * The identity of a public key, or null when it is none: not 32 bytes, not canonical, of small order, or with torsion. The
    * same object for the same key as long as it is remembered. The first time costs about 0.1 ms. `publicKey` is copied.
+   * `key`: what `bytesKey` makes of it, where the caller has that already.
    */
-  admit(publicKey: Uint8Array): Identity | null {
+  admit(publicKey: Uint8Array, key?: string): Identity | null {
     if (publicKey.length !== 32) return null
-    const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, 32).toString('latin1')
+    const name = key ?? bytesKey(publicKey)
     const known = this.#admitted.get(name)
     if (known !== undefined) return known
     if (this.#refused.get(name)) return null

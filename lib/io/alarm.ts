@@ -22,6 +22,13 @@ export class Alarm {
     else if (deadlineMs === null) this.cancel()
   }
 
+  /** As `set`, unless it rings before that anyway. */
+  hasten(deadlineMs: number): void {
+    if (deadlineMs >= this.#deadlineMs) return
+    this.#deadlineMs = deadlineMs
+    if (deadlineMs < this.#timerMs) this.#arm()
+  }
+
   cancel(): void {
     this.#timer?.cancel()
     this.#timer = null

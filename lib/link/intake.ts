@@ -46,24 +46,26 @@ export class Intake {
   }
 
   /** `bytes` are good for this call only. */
-  received(bytes: Uint8Array): void {
+  received(bytes: Uint8Array, nowMs: number): void {
     this.#parts.records.push(bytes)
-    if (!this.#isPaused) this.read()
+    if (!this.#isPaused) this.read(nowMs)
     this.#parts.records.keep()
   }
 
-  /** Reads on, as far as this turn may. */
-  read(): void {
+  /** Reads on, as far as the turn that began at `startMs` may. */
+  read(startMs: number): void {
     const { records, frames, opener } = this.#parts
-    const startMs = this.#clock.nowMs()
     let count = 0
     try {
-      while (this.#events.isReading()) {
-        if (this.#brake.isOn) return this.#pause((resume) => this.#brake.whenOff(resume))
+      if (!this.#mayGoOn()) return
+      for (;;) {
         const frame = frames.next()
         if (frame !== null) {
           this.#events.frame(frame)
-          if (++count >= FRAMES_PER_TURN_MAX || this.#clock.nowMs() - startMs >= TURN_MS_MAX) {
+          if (!this.#mayGoOn()) return
+          // A frame that was the last of what is here ends the turn by itself.
+          const isMore = frames.bufferedBytes > 0 || records.bufferedBytes > 0
+          if (isMore && (++count >= FRAMES_PER_TURN_MAX || this.#clock.nowMs() - startMs >= TURN_MS_MAX)) {
             return this.#pause((resume) => this.#clock.endOfTurn(resume))
           }
           continue
@@ -84,13 +86,21 @@ export class Intake {
     }
   }
 
+  /** False: nothing more is to be read, or not before the brake is off. */
+  #mayGoOn(): boolean {
+    if (!this.#events.isReading()) return false
+    if (!this.#brake.isOn) return true
+    this.#pause((resume) => this.#brake.whenOff(resume))
+    return false
+  }
+
   #pause(until: (resume: () => void) => void): void {
     if (!this.#events.isReading()) return
     this.#isPaused = true
     this.#parts.socket.pause()
     until(() => {
       this.#isPaused = false
-      if (this.#events.isReading()) this.read()
+      if (this.#events.isReading()) this.read(this.#clock.nowMs())
       // Also when nothing is read any more: a paused socket does not notice that its other end has left.
       if (!this.#isPaused) this.#parts.socket.resume()
     })

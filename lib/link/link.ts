@@ -55,6 +55,11 @@ export interface LinkEvents {
   peersTold(records: readonly Uint8Array[]): void
   /** Records went out: there is room again. */
   progressed(): void
+  /**
+   * All that this end had to say, its goodbye last, is with the system: nothing comes of the link any more but `closed`, when the
+   * other end has hung up too. Not called where a link ends otherwise.
+   */
+  parted?(): void
   /** Once, last: the link is over. `error` says why, also for an orderly end; `goodbyeCode` is what the other end gave. */
   closed(error: MeshError, goodbyeCode: number | null): void
 }
@@ -120,7 +125,7 @@ export class Link {
     })
     this.#setAlarm()
     this.#socket.shareReadBuffer?.()
-    this.#intake.read()
+    this.#intake.read(this.#context.clock.nowMs())
   }
 
   /** IP literal of the other end. */
@@ -216,8 +221,9 @@ export class Link {
   #received(bytes: Uint8Array): void {
     if (!this.#isReading) return
     this.#context.counters.bytesIn += bytes.length
-    this.#heartbeat.heard(this.#context.clock.nowMs())
-    this.#intake.received(bytes)
+    const nowMs = this.#context.clock.nowMs()
+    this.#heartbeat.heard(nowMs)
+    this.#intake.received(bytes, nowMs)
   }
 
   get #isQueueing(): boolean {
@@ -336,6 +342,7 @@ export class Link {
       this.#events.progressed()
     } else if (this.#outflow.isDone) {
       this.#socket.end()
+      if (this.#phase === 'closing' && this.#socket.unsentBytes === 0) this.#events.parted?.()
     }
   }
 

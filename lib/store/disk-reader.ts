@@ -1,9 +1,9 @@
 // Reading what the store on disk has committed: bundles by arrival, by number, by topic. It writes nothing and keeps nothing,
 // but for lower ages that wait to be written. Bundles that have expired and not yet been given up are not seen here.
 
-import { utf8 } from '../bytes.ts'
+import { bytesKey, utf8 } from '../bytes.ts'
 import type { Bundle } from '../flood/bundle.ts'
-import { ageAt, bytesKey } from '../flood/bundle.ts'
+import { ageAt } from '../flood/bundle.ts'
 import type { ReaderOffset, ScanBounds, StoredBundle, TakenNumbers } from '../flood/bundle-store.ts'
 import type { Clock, Database, DatabaseEntry } from '../io/world.ts'
 import { currentPlace, numberKey, prefixRange, readNumber, runBytes, runKey, Table, textKey } from './keys.ts'

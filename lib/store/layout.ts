@@ -1,7 +1,7 @@
 // The values of the database: fixed fields, numbers big-endian. keys.ts has the keys. Reading takes what the disk gave back:
 // a value of another length is one that was damaged (io/database.ts gives an empty one then), and reads as null.
 
-import { bytesKey } from '../flood/bundle.ts'
+import { bytesKey } from '../bytes.ts'
 import type { ReaderOffset } from '../flood/bundle-store.ts'
 import { readVarint, varintLength, writeVarint } from '../framing/varint.ts'
 import { readNumber, readUint32, writeNumber, writeText, writeUint32 } from './keys.ts'

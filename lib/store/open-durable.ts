@@ -1,7 +1,7 @@
 // Opens the store on disk: its state and what it holds are read, bundles are not. However much is stored, the event loop has
 // its turns meanwhile.
 
-import { bytesKey } from '../flood/bundle.ts'
+import { bytesKey } from '../bytes.ts'
 import type { Holdings } from '../flood/holdings.ts'
 import type { Clock, Database, Databases } from '../io/world.ts'
 import { DurableStore } from './durable-store.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fromHex, utf8 } from '../../lib/bytes.ts'
+import { bytesKey, fromHex, utf8 } from '../../lib/bytes.ts'
 import { MeshError } from '../../lib/errors.ts'
 import { BundleBuilder } from '../../lib/flood/builder.ts'
 import {
@@ -8,7 +8,6 @@ import {
   type BundleHead,
   type BundleMessages,
   BundleSigning,
-  bytesKey,
   readBundleHead,
   readBundleMessages,
   SIGNATURE_BYTES,

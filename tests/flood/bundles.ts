@@ -1,9 +1,9 @@
 // Bundles from small numbers for the tests of the flood, sealed by the real builder or written by hand.
 
 import { readFileSync } from 'node:fs'
-import { concatBytes } from '../../lib/bytes.ts'
+import { bytesKey, concatBytes } from '../../lib/bytes.ts'
 import { BundleBuilder } from '../../lib/flood/builder.ts'
-import { type Bundle, BundleSigning, bytesKey, readBundleHead, readBundleMessages } from '../../lib/flood/bundle.ts'
+import { type Bundle, BundleSigning, readBundleHead, readBundleMessages } from '../../lib/flood/bundle.ts'
 import { type CborInput, encodeCbor } from '../../lib/framing/cbor.ts'
 import { varintLength, writeVarint } from '../../lib/framing/varint.ts'
 import { completedNative } from '../crypto/providers.ts'

@@ -1,7 +1,8 @@
 // A BundleStore of arrays and maps for the tests of what stands on one: plain enough to be right at a glance, slow where that
 // does not matter. It may be told to be durable only when `commit` is called, to be behind, and to prune.
 
-import { ageAt, type Bundle, BundleFlag, bundleKey, bytesKey } from '../../lib/flood/bundle.ts'
+import { bytesKey } from '../../lib/bytes.ts'
+import { ageAt, type Bundle, BundleFlag, bundleKey } from '../../lib/flood/bundle.ts'
 import type {
   BundleStore,
   ReaderOffset,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bytesKey } from '../../lib/flood/bundle.ts'
+import { bytesKey } from '../../lib/bytes.ts'
 import { LinkTrees, treeOf } from '../../lib/flood/link-trees.ts'
 import { LAZY_TREES_MAX } from '../../lib/limits.ts'
 

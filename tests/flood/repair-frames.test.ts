@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { concatBytes, fromHex, toHex } from '../../lib/bytes.ts'
+import { bytesKey, concatBytes, fromHex, toHex } from '../../lib/bytes.ts'
 import { MeshError } from '../../lib/errors.ts'
-import { bytesKey } from '../../lib/flood/bundle.ts'
 import {
   decodeGiven,
   decodeHave,

@@ -51,6 +51,24 @@ test('a deadline that is pushed back again and again costs no timer each', () =>
   assert.deepEqual(rings, [lastMs + 100])
 })
 
+test('hastening brings a deadline nearer and never puts it off', () => {
+  const { clock, alarm, rings } = setUp()
+  const nowMs = clock.nowMs()
+  alarm.hasten(nowMs + 1_000)
+  alarm.hasten(nowMs + 2_000)
+  alarm.hasten(nowMs + 10)
+  alarm.hasten(Number.POSITIVE_INFINITY)
+  assert.equal(clock.timerCount, 1)
+  clock.advance(5_000)
+  assert.deepEqual(rings, [nowMs + 10])
+  // A timer of a deadline that was put off is still there: an earlier one than the new deadline, and no earlier ring.
+  alarm.set(nowMs + 6_000)
+  alarm.set(nowMs + 8_000)
+  alarm.hasten(nowMs + 7_000)
+  clock.advance(5_000)
+  assert.deepEqual(rings, [nowMs + 10, nowMs + 7_000])
+})
+
 test('none, infinity and cancelling keep it silent', () => {
   for (const silence of [
     (alarm: Alarm) => alarm.set(null),

@@ -39,6 +39,54 @@ test('endOfTurn comes after the microtasks and ticks of this turn', async () => 
   assert.equal(order.length, 4)
 })
 
+test('what is put off to the end of the turn runs in order, once, and what it puts off itself after all of it', async () => {
+  const order: string[] = []
+  await new Promise<void>((resolve) => {
+    for (const name of ['a', 'b', 'c']) {
+      nodeClock.endOfTurn(() => {
+        order.push(name)
+        nodeClock.endOfTurn(() => order.push(name.toUpperCase()))
+      })
+    }
+    setTimeout(resolve, 5)
+  })
+  assert.deepEqual(order, ['a', 'b', 'c', 'A', 'B', 'C'])
+})
+
+test('one that throws at the end of a turn takes none of the others with it', async () => {
+  const order: string[] = []
+  const thrown: unknown[] = []
+  const before = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  process.once('uncaughtException', (error) => thrown.push(error))
+  try {
+    const failure = new Error('at the end of the turn')
+    nodeClock.endOfTurn(() => order.push('before'))
+    nodeClock.endOfTurn(() => {
+      nodeClock.endOfTurn(() => order.push('later'))
+      throw failure
+    })
+    nodeClock.endOfTurn(() => order.push('behind'))
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    assert.deepEqual(thrown, [failure])
+    assert.deepEqual(order, ['before', 'behind', 'later'])
+  } finally {
+    for (const listener of before) process.on('uncaughtException', listener)
+  }
+})
+
+test('monotonic time never goes back, and is in milliseconds', () => {
+  const [startMs, startNs] = [nodeClock.nowMs(), process.hrtime.bigint()]
+  let lastMs = startMs
+  for (let i = 0; i < 10_000; i++) {
+    const nowMs = nodeClock.nowMs()
+    assert.ok(nowMs >= lastMs)
+    lastMs = nowMs
+  }
+  const tookMs = Number(process.hrtime.bigint() - startNs) / 1e6
+  assert.ok(lastMs - startMs <= tookMs + 0.1 && lastMs - startMs > 0)
+})
+
 test('the wall clock is the machine’s, in milliseconds', () => {
   assert.ok(Math.abs(nodeClock.unixMs() - Date.now()) < 1000)
 })

@@ -155,6 +155,20 @@ test('disconnect closes the link, and neither end dials again by itself', async 
   await mesh.stop()
 })
 
+test('disconnect does not wait for an end that is slow to hang up, which hears the goodbye all the same', async () => {
+  const mesh = new VirtualMesh()
+  const [a, b] = (await mesh.graph(2, [[0, 1]])) as [VirtualNode, VirtualNode]
+  mesh.network.path('10.0.0.1', '10.0.0.2').delayMs = 200
+  const startMs = mesh.time.nowMs
+  await mesh.time.of(a.mesh.disconnect(b.mesh.id))
+  assert.ok(mesh.time.nowMs - startMs < 200, `${mesh.time.nowMs - startMs} ms`)
+  assert.deepEqual([a.neighbours, a.mesh.neighbours()], [[], []])
+  // Stopping does wait: the goodbye must not be lost with the process.
+  await mesh.time.of(a.mesh.stop())
+  assert.match(b.of('neighbourDown')[0]!.reason, /goodbye 0/)
+  await mesh.stop()
+})
+
 test('disconnect also stops a seed from being dialled', async () => {
   const mesh = new VirtualMesh()
   const b = await mesh.started(2)

@@ -1,8 +1,7 @@
 // What the frames of repair say, by the library, under the names that their vectors use.
 
-import { equalBytes, toHex } from '../../lib/bytes.ts'
+import { bytesKey, equalBytes, toHex } from '../../lib/bytes.ts'
 import type { Primitives } from '../../lib/crypto/primitives.ts'
-import { bytesKey } from '../../lib/flood/bundle.ts'
 import { Digests } from '../../lib/flood/digests.ts'
 import { Holdings } from '../../lib/flood/holdings.ts'
 import { decodeGiven, decodeHave, decodeWant, type EpochNumbers, keyBytes } from '../../lib/flood/repair-frames.ts'

@@ -1,7 +1,7 @@
 // Bundles for the tests of the stores, from small numbers. Not signed: a store keeps what was verified before.
 
-import { concatBytes } from '../../lib/bytes.ts'
-import { type Bundle, BundleFlag, bundleKey, bytesKey } from '../../lib/flood/bundle.ts'
+import { bytesKey, concatBytes } from '../../lib/bytes.ts'
+import { type Bundle, BundleFlag, bundleKey } from '../../lib/flood/bundle.ts'
 import type { ScanBounds, StoredBundle } from '../../lib/flood/bundle-store.ts'
 import { encodeCbor } from '../../lib/framing/cbor.ts'
 

@@ -1,10 +1,10 @@
 // Where a subscription begins, as a program writes it: a time back, a message id, `stored` or `retained`. Reads text and
 // looks nothing up. docs/guide.md, "History".
 
+import { bytesKey } from '../../bytes.ts'
 import { MeshError } from '../../errors.ts'
 import { publicKeyOfPeerId } from '../../identity/peer-id.ts'
 import { INTEGER_MAX } from '../../limits.ts'
-import { bytesKey } from '../bundle.ts'
 
 export type Since =
   /** What was born at most so long before the subscription was made. */

@@ -1,8 +1,8 @@
 // spec/vectors/bundles.json: bundles and the verdicts on them. docs/protocol.md section 8.
 
-import { concatBytes, EMPTY, toHex, utf8 } from '../../../lib/bytes.ts'
+import { bytesKey, concatBytes, EMPTY, toHex, utf8 } from '../../../lib/bytes.ts'
 import { BundleBuilder } from '../../../lib/flood/builder.ts'
-import { BundleSigning, bytesKey, SIGNATURE_BYTES } from '../../../lib/flood/bundle.ts'
+import { BundleSigning, SIGNATURE_BYTES } from '../../../lib/flood/bundle.ts'
 import { messageId } from '../../../lib/flood/message.ts'
 import { type CborInput, encodeCbor } from '../../../lib/framing/cbor.ts'
 import { varintLength, writeVarint } from '../../../lib/framing/varint.ts'

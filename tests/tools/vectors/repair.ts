@@ -1,7 +1,6 @@
 // The frames of repair among spec/vectors/frames.json: have, want, given and mode. docs/protocol.md section 8.9.
 
-import { concatBytes, toHex } from '../../../lib/bytes.ts'
-import { bytesKey } from '../../../lib/flood/bundle.ts'
+import { bytesKey, concatBytes, toHex } from '../../../lib/bytes.ts'
 import { treeOf } from '../../../lib/flood/link-trees.ts'
 import { encodeMode } from '../../../lib/flood/mode-frame.ts'
 import { type EpochNumbers, encodeGiven, encodeHave, encodeWant } from '../../../lib/flood/repair-frames.ts'
