@@ -64,11 +64,13 @@ export class MeshError extends Error {
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     const fault = ERROR_FAULTS[code]
     // Where in our code the other end's doing was noticed helps nobody, and a hostile one could have us write it down all day.
+    // Nor does it help to know where a link was ended that was to be ended.
+    const isStackless = fault === 'remote' || code === 'disconnected'
     const framesMax = Error.stackTraceLimit
     // It does nothing where intrinsics are frozen (node --frozen-intrinsics); an assignment would throw.
-    if (fault === 'remote') Reflect.set(Error, 'stackTraceLimit', 0)
+    if (isStackless) Reflect.set(Error, 'stackTraceLimit', 0)
     super(message, options)
-    if (fault === 'remote') Reflect.set(Error, 'stackTraceLimit', framesMax)
+    if (isStackless) Reflect.set(Error, 'stackTraceLimit', framesMax)
     this.code = code
     this.fault = fault
   }

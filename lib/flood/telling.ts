@@ -49,8 +49,8 @@ interface Place {
 export class Telling {
   readonly #options: TellingOptions
   readonly #announcing: Announcing
-  /** Let go of, as `#theirs`, when they were compared. */
-  #own: Uint8Array = new Uint8Array(DIGESTS_BYTES)
+  /** Made when the first is due, since many links end before; let go of, as `#theirs`, when they were compared. */
+  #own: Uint8Array = EMPTY
   /** How many of `#own` are there; all: they were sent. */
   #ownCount = 0
   /** What is held of the own origin as of `#own`. */
@@ -118,6 +118,7 @@ export class Telling {
 
   #digest(nowMs: number): number {
     const { digests, holdings, ownBucket, ownOriginKey } = this.#options
+    if (this.#own.length === 0) this.#own = new Uint8Array(DIGESTS_BYTES)
     let cost = digests.settle(STEP_COST_MAX)
     while (cost < STEP_COST_MAX && this.#ownCount < BUCKETS) {
       if (this.#ownCount === ownBucket) {

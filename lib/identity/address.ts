@@ -3,6 +3,7 @@
 
 import { type Component, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { concatBytes } from '../bytes.ts'
+import { BoundedCache } from '../crypto/bounded-cache.ts'
 import { MeshError, reasonOf } from '../errors.ts'
 import { ADDRESS_BYTES_MAX } from '../limits.ts'
 import { DEFAULT_PORT } from '../options.ts'
@@ -32,6 +33,10 @@ export interface AddressRules {
   readonly allowPortZero?: boolean
 }
 
+const NO_RULES: AddressRules = {}
+/** Multiaddrs that were read lately: the same few are dialled again and again, and reading one costs a tenth of a handshake. */
+const read = new BoundedCache<string, Address>(256)
+
 /** Multiaddr's numbers of these protocols, as varints. */
 const IP_CODES = { ip4: Uint8Array.of(0x04), ip6: Uint8Array.of(0x29) } as const
 const TCP_CODE = [0x06] as const
@@ -46,9 +51,9 @@ const NAME =
  * `/ip4|ip6|dns|dns4|dns6/…/tcp/PORT[/p2p/ID]`, before which `/ip6zone/…` may stand. A bare IPv6 address never ends in a port: that
  * needs brackets. Throws MeshError `bad-address` that says what would be right.
  */
-export function parseAddress(text: string, rules: AddressRules = {}): Address {
+export function parseAddress(text: string, rules: AddressRules = NO_RULES): Address {
   if (text.length > TEXT_LENGTH_MAX) throw bad('it is too long')
-  if (text.startsWith('/')) return fromMultiaddr(() => multiaddr(text), rules)
+  if (text.startsWith('/')) return rules === NO_RULES ? readBefore(text) : fromMultiaddr(() => multiaddr(text), rules)
   const p2p = text.indexOf('/p2p/')
   if (p2p > 0) {
     const peer = peerIdOf(publicKeyOfPeerId(text.slice(p2p + 5)))
@@ -99,6 +104,15 @@ export function addressFromBytes(bytes: Uint8Array): Address {
   }
   // The parser keeps what it is given, hence a copy.
   return fromMultiaddr(() => multiaddr(bytes.slice()), {})
+}
+
+function readBefore(text: string): Address {
+  let address = read.get(text)
+  if (address === undefined) {
+    address = fromMultiaddr(() => multiaddr(text), NO_RULES)
+    read.set(text, address)
+  }
+  return address
 }
 
 function fromMultiaddr(parse: () => Multiaddr, rules: AddressRules): Address {
