@@ -329,6 +329,7 @@ export class Wiring {
     const end: LinkEnd = { parted: [], over: [] }
     const link = new Link(parts, attempt === null ? 'in' : 'out', address, this.#linkContext, {
       frame: (type, body) => this.flood.frame(identity.key, type, body) || this.oneToOne.frame(link, type, body),
+      underWay: (type, start, length) => this.flood.underWay(identity.key, type, start, length),
       peersAsked: (wanted) => this.acquaintance.exchange.tell(wanted, identity.key),
       peersTold: (records) => this.acquaintance.exchange.told(records, { key: identity.key, host: socket.remote.host }),
       progressed: () => this.flood.progressed(link.bundleBytes),

@@ -48,7 +48,7 @@ export interface AskingWorld {
   readonly ageMsMax: number
   readonly isBehind: () => boolean
   /** What came of that epoch by itself. */
-  news(originKey: string, epoch: number): News
+  news(originKey: string, epoch: number, nowMs: number): News
   /** `spans` without what a neighbour that is not suspect claims too. */
   leaveToOthers(claim: Claim, spans: Spans): Spans
   /** Something that was asked of one neighbour may now be asked of others. */
@@ -282,7 +282,7 @@ export class Asking {
     const { originKey, epoch } = claim
     const all = seen.missing(originKey, epoch, claim.ranges)
     if (all.length === 0) return null
-    const due = claim.wait.due(all, lastOf(claim), news(originKey, epoch), nowMs)
+    const due = claim.wait.due(all, lastOf(claim), news(originKey, epoch, nowMs), nowMs)
     this.#nextDueMs = Math.min(this.#nextDueMs, due.nextMs)
     let missing = due.spans
     if (missing.length === 0) return due

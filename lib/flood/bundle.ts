@@ -119,6 +119,17 @@ export function readBundleHead(body: Uint8Array, nowMs: number): BundleHead | nu
   return { bundle, messagesAt }
 }
 
+/** Origin and epoch of a bundle of whose frame body only the start is here; null when that does not tell, or is none. */
+export function originIn(start: Uint8Array): { originKey: string; epoch: number } | null {
+  try {
+    return readBundleHead(start, 0)?.bundle ?? null
+  } catch (error) {
+    // Whose fault it is will be seen when all of it is here.
+    if (error instanceof MeshError && error.fault === 'remote') return null
+    throw error
+  }
+}
+
 /** Checks every message and the end of the signed part. Throws MeshError `bad-bundle` or `bad-cbor`. */
 export function readBundleMessages(head: BundleHead): BundleMessages {
   const { sealed, count } = head.bundle

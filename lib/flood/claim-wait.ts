@@ -21,8 +21,10 @@ export interface Due {
 export interface News {
   /** The greatest number taken; -1: none. */
   readonly newest: number
-  /** When the last new bundle came by itself. */
+  /** When the last new bundle came by itself, or bytes of a long one that is on its way. */
   readonly cameMs: number
+  /** How much longer than the wait the next may take all the same, as long ones do. */
+  readonly slackMs: number
 }
 
 export class ClaimWait {
@@ -68,7 +70,8 @@ export class ClaimWait {
     const last = due[due.length - 1]!
     const isLive = last >= this.#liveFrom
     if (last <= news.newest) return { spans: due, nextMs, isOverdue: isLive }
-    if (nowMs - news.cameMs >= this.#waitMs) {
+    const patienceMs = this.#waitMs + news.slackMs
+    if (nowMs - news.cameMs >= patienceMs) {
       // Nothing comes by itself any more: what was claimed a moment ago will not either.
       this.#lateTo = -1
       return { spans: missing, nextMs, isOverdue: isLive }
@@ -82,7 +85,7 @@ export class ClaimWait {
     // Its own load, and not the way, may be why it is late: nothing more is asked to come.
     const isOverdue = isLive && !isTooLate
     const againMs = Math.min(
-      news.cameMs + this.#waitMs,
+      news.cameMs + patienceMs,
       isTooLate ? Number.POSITIVE_INFINITY : this.#lateMs + LATE_MS_MAX,
     )
     return { spans, nextMs: Math.min(nextMs, againMs), isOverdue }

@@ -13,6 +13,7 @@ import { Alarm } from '../io/alarm.ts'
 import type { Clock, Random } from '../io/world.ts'
 import { MODE_TREES_MAX } from '../limits.ts'
 import type { ResolvedOptions } from '../options.ts'
+import { ARRIVING_BYTES_MIN } from './arriving.ts'
 import type { Bundle, BundleMessages } from './bundle.ts'
 import { type BundleCarrier, BundleQueue, type BundleQueueCounters } from './bundle-queue.ts'
 import type { BundleStore } from './bundle-store.ts'
@@ -205,6 +206,12 @@ export class Flood {
       default:
         return false
     }
+  }
+
+  /** Part of a frame's body of that length is here from that neighbour: `start`, good for this call only. */
+  underWay(key: string, type: number, start: Uint8Array, length: number): void {
+    if (type !== FrameType.bundle || length < ARRIVING_BYTES_MIN || !this.#neighbours.has(key)) return
+    this.repair.underWay(key, start, this.#given.clock.nowMs())
   }
 
   /** `isAble`: both ends offer lazy links. */

@@ -4,9 +4,10 @@
 
 import type { Primitives } from '../crypto/primitives.ts'
 import { FrameType } from '../framing/frames.ts'
+import { Arriving } from './arriving.ts'
 import { AskedNumbers } from './asked-numbers.ts'
 import { Asking, type AskingWorld, type Suspicion } from './asking.ts'
-import type { Bundle } from './bundle.ts'
+import { type Bundle, originIn } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
 import { type Claim, Claims } from './claims.ts'
 import { Digests } from './digests.ts'
@@ -111,6 +112,7 @@ export class Repair {
   readonly #ownBucket: number
   readonly #world: AskingWorld
   readonly #asked = new AskedNumbers()
+  readonly #arriving = new Arriving()
   readonly #sides = new Map<string, Side>()
   /** The same, in the order in which they have their turn. */
   #order: Side[] = []
@@ -131,8 +133,9 @@ export class Repair {
       ageMsMax,
       counters: this.counters,
       isBehind: () => store.isBehind,
-      news: (originKey, epoch) => {
-        return { newest: seen.lastTaken(originKey, epoch), cameMs: options.trees.newsMs(originKey, epoch) }
+      news: (originKey, epoch, nowMs) => {
+        const cameMs = Math.max(options.trees.newsMs(originKey, epoch), this.#arriving.heardMs(originKey, epoch))
+        return { newest: seen.lastTaken(originKey, epoch), cameMs, slackMs: this.#arriving.slackMs(originKey, nowMs) }
       },
       leaveToOthers: (claim, spans) => {
         let left = spans
@@ -205,6 +208,7 @@ export class Repair {
     this.#order = this.#order.filter((other) => other !== side)
     side.giving.close()
     side.asking.close(nowMs)
+    this.#arriving.end(key, null, nowMs)
     if (!side.asking.isSuspect) this.#suspicions.delete(key)
     // What a suspect left to this one is the suspect's to give now.
     this.#freed(nowMs)
@@ -242,8 +246,16 @@ export class Repair {
    * `nextDeadlineMs`.
    */
   bundleCame(linkKey: string, originKey: string, epoch: number, first: number, last: number, nowMs: number): boolean {
+    this.#arriving.end(linkKey, originKey, nowMs)
     if (this.#asked.isEmpty) return false
     return this.#sides.get(linkKey)?.asking.bundleCame(originKey, epoch, first, last, nowMs) ?? false
+  }
+
+  /** Part of a long bundle is here from that neighbour: `start` of its frame's body, more each time. */
+  underWay(linkKey: string, start: Uint8Array, nowMs: number): void {
+    if (this.#arriving.grew(linkKey, nowMs)) return
+    const origin = this.#sides.has(linkKey) ? originIn(start) : null
+    if (origin !== null) this.#arriving.begin(linkKey, origin.originKey, origin.epoch, nowMs)
   }
 
   /** Whether any neighbour is being asked for any of first…last: it did not come when it should have. */

@@ -152,6 +152,16 @@ export class FrameReader {
   }
 
   /**
+   * A large body that is being put together, and what has come of it (a view, good until the next call); null when there is
+   * none, or none that is known.
+   */
+  get underWay(): { readonly type: number; readonly start: Uint8Array; readonly length: number } | null {
+    if (this.#body === null || this.#head === null) return null
+    const { type, length } = this.#head
+    return { type, start: this.#body.subarray(0, this.#filled), length }
+  }
+
+  /**
    * The next frame, or null until more is pushed. Throws MeshError `bad-frame` for a length that is not a shortest varint,
    * or is beyond what its type (or, for an unknown type, any frame) may have; as soon as the head is here.
    */

@@ -27,6 +27,8 @@ export interface IntakeEvents {
   isReading(): boolean
   /** Throwing a MeshError with a remote fault ends the reading by `fault`. */
   frame(frame: Frame): void
+  /** Part of a large frame is here: see FrameReader.underWay. Called again whenever more of it came. */
+  underWay(type: number, start: Uint8Array, length: number): void
   fault(error: MeshError): void
 }
 
@@ -71,7 +73,7 @@ export class Intake {
           continue
         }
         const record = records.next()
-        if (record === null) return
+        if (record === null) return this.#tellUnderWay()
         const place = frames.landing(openedLength(record))
         if (place === null) {
           frames.push(opener.open(record))
@@ -84,6 +86,11 @@ export class Intake {
       if (!(error instanceof MeshError) || error.fault !== 'remote') throw error
       this.#events.fault(error)
     }
+  }
+
+  #tellUnderWay(): void {
+    const begun = this.#parts.frames.underWay
+    if (begun !== null) this.#events.underWay(begun.type, begun.start, begun.length)
   }
 
   /** False: nothing more is to be read, or not before the brake is off. */

@@ -50,6 +50,11 @@ export interface LinkEvents {
    * Throwing a MeshError with a remote fault ends the link with goodbye 3.
    */
   frame(type: number, body: Uint8Array): boolean
+  /**
+   * Part of a large frame is here, `start` (good for this call only) of `length` bytes of its body; called again whenever more of
+   * it came. What it will be is not known before all of it is here.
+   */
+  underWay?(type: number, start: Uint8Array, length: number): void
   /** The body of the `peers` frame that answers an `ask-peers` for `count` of them. */
   peersAsked(count: number): Uint8Array
   peersTold(records: readonly Uint8Array[]): void
@@ -108,6 +113,7 @@ export class Link {
     this.#intake = new Intake(parts, clock, brake, {
       isReading: () => this.#isReading,
       frame: (frame) => this.#frame(frame),
+      underWay: (type, start, length) => this.#events.underWay?.(type, start, length),
       fault: (error) => this.#fault(error),
     })
     this.#outflow = new Outflow(parts, clock, budget, counters, () => this.#pumped())

@@ -66,7 +66,7 @@ class Side {
         ageMsMax: 600_000,
         isBehind: () => false,
         news: (originKey, epoch) => {
-          return { newest: node.seen.lastTaken(originKey, epoch), cameMs: node.newsMs }
+          return { newest: node.seen.lastTaken(originKey, epoch), cameMs: node.newsMs, slackMs: 0 }
         },
         counters: node.counters,
         leaveToOthers: (claim, spans) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ClaimWait, LATE_MS_MAX, type News } from '../../lib/flood/claim-wait.ts'
 
-const NOTHING: News = { newest: -1, cameMs: Number.NEGATIVE_INFINITY }
+const NOTHING: News = { newest: -1, cameMs: Number.NEGATIVE_INFINITY, slackMs: 0 }
 
 function begun(lastNumber: number, isHistory = false): ClaimWait {
   const wait = new ClaimWait()
@@ -22,7 +22,7 @@ test('nothing is due before the wait is over, then all that had been claimed', (
 
 test('while others keep coming, what was claimed later waits as long as the first did', () => {
   const wait = begun(9)
-  const news: News = { newest: 30, cameMs: 95 }
+  const news: News = { newest: 30, cameMs: 95, slackMs: 0 }
   wait.again(19, 60, 100)
   assert.deepEqual(wait.due([5, 6, 15, 16], 19, news, 100), { spans: [5, 6], nextMs: 160, isOverdue: true })
   assert.deepEqual(wait.due([5, 6, 15, 16], 19, news, 159).spans, [5, 6])
@@ -31,7 +31,7 @@ test('while others keep coming, what was claimed later waits as long as the firs
 
 test('a claim that is told every moment still comes due', () => {
   const wait = begun(0)
-  const news = (nowMs: number): News => ({ newest: 1_000, cameMs: nowMs })
+  const news = (nowMs: number): News => ({ newest: 1_000, cameMs: nowMs, slackMs: 0 })
   const due: number[] = []
   for (let nowMs = 10; nowMs <= 1_000; nowMs += 10) {
     wait.again(nowMs, nowMs, 100)
@@ -46,7 +46,7 @@ test('a claim that is told every moment still comes due', () => {
 
 test('above the newest number nothing is due while bundles keep coming, and all of it once they do not', () => {
   const wait = begun(9)
-  const news: News = { newest: 4, cameMs: 60 }
+  const news: News = { newest: 4, cameMs: 60, slackMs: 0 }
   const due = wait.due([2, 2, 5, 9], 9, news, 100)
   assert.deepEqual(due, { spans: [2, 2], nextMs: 160, isOverdue: true })
   wait.again(12, 150, 100)
@@ -56,7 +56,7 @@ test('above the newest number nothing is due while bundles keep coming, and all 
 test('what is late for two seconds is due all the same, and is no reason to change the way', () => {
   const wait = begun(9)
   let nowMs = 100
-  const lag = (): News => ({ newest: 4, cameMs: nowMs - 1 })
+  const lag = (): News => ({ newest: 4, cameMs: nowMs - 1, slackMs: 0 })
   assert.deepEqual(wait.due([5, 9], 9, lag(), nowMs).spans, [])
   wait.again(20, nowMs, 100)
   nowMs += LATE_MS_MAX - 1
@@ -68,24 +68,32 @@ test('what is late for two seconds is due all the same, and is no reason to chan
 
 test('what comes late but comes begins a new wait', () => {
   const wait = begun(9)
-  assert.deepEqual(wait.due([5, 9], 9, { newest: 4, cameMs: 99 }, 100).spans, [])
+  assert.deepEqual(wait.due([5, 9], 9, { newest: 4, cameMs: 99, slackMs: 0 }, 100).spans, [])
   wait.again(20, 1_000, 100)
   const nowMs = 100 + LATE_MS_MAX
-  assert.deepEqual(wait.due([12, 20], 20, { newest: 11, cameMs: nowMs - 1 }, nowMs).spans, [])
+  assert.deepEqual(wait.due([12, 20], 20, { newest: 11, cameMs: nowMs - 1, slackMs: 0 }, nowMs).spans, [])
 })
 
 test('the answer to digests is history: it is asked for, and no reason to change the way', () => {
   const wait = begun(9, true)
-  assert.deepEqual(wait.due([0, 9], 9, { newest: 20, cameMs: 0 }, 100), {
+  assert.deepEqual(wait.due([0, 9], 9, { newest: 20, cameMs: 0, slackMs: 0 }, 100), {
     spans: [0, 9],
     nextMs: Number.POSITIVE_INFINITY,
     isOverdue: false,
   })
   assert.equal(wait.due([0, 9], 9, NOTHING, 300).isOverdue, false)
   wait.again(15, 300, 100)
-  assert.deepEqual(wait.due([3, 3, 12, 12], 15, { newest: 20, cameMs: 390 }, 400), {
+  assert.deepEqual(wait.due([3, 3, 12, 12], 15, { newest: 20, cameMs: 390, slackMs: 0 }, 400), {
     spans: [3, 3, 12, 12],
     nextMs: Number.POSITIVE_INFINITY,
     isOverdue: true,
   })
+})
+
+test('where long ones take their time, the next has as much longer to come, and what is missing below the newest has not', () => {
+  const wait = begun(9)
+  const news: News = { newest: 4, cameMs: 60, slackMs: 200 }
+  assert.deepEqual(wait.due([2, 2, 5, 9], 9, news, 200), { spans: [2, 2], nextMs: 360, isOverdue: true })
+  assert.deepEqual(wait.due([5, 9], 9, news, 359).spans, [])
+  assert.deepEqual(wait.due([5, 9], 9, news, 360).spans, [5, 9])
 })

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import type { MeshOptions, MeshStats } from '../../lib/index.ts'
 import { chance } from '../virtual/chance.ts'
 import { VirtualMesh, type VirtualNode } from '../virtual/mesh.ts'
+import type { VirtualPath } from '../virtual/network.ts'
 
 export const COUNT = 16
 export const DEGREE = 4
@@ -79,7 +80,7 @@ export class Crowd {
     return node
   }
 
-  path([a, b]: readonly [number, number]): { delayMs: number } {
+  path([a, b]: readonly [number, number]): VirtualPath {
     return this.mesh.network.path(`10.0.0.${a + 1}`, `10.0.0.${b + 1}`)
   }
 

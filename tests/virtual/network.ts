@@ -82,6 +82,7 @@ export class VirtualNetwork {
 
 export class VirtualPath implements Path {
   delayMs: number
+  bytesPerMs: number | null = null
   isCut = false
   #waiting: (() => void)[] = []
 

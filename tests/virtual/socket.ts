@@ -12,6 +12,8 @@ export const WINDOW_BYTES = 262_144
 /** The way between two hosts. */
 export interface Path {
   readonly delayMs: number
+  /** How much it carries in each direction of a connection; null: as much as there is. */
+  readonly bytesPerMs: number | null
   /** Nothing gets through, and nobody is told. */
   readonly isCut: boolean
   /** Calls back once, when the path is whole again. */
@@ -54,6 +56,8 @@ export class VirtualSocket implements Socket {
   /** On the way; later ones wait behind a first that a cut path holds up. */
   readonly #wire: Segment[] = []
   #wireWaits = false
+  /** When the last bytes of what was sent have left, on a path that is slow. */
+  #leftMs = 0
   // Input
   #inbox: Uint8Array[] = []
   #inboxBytes = 0
@@ -210,7 +214,16 @@ export class VirtualSocket implements Socket {
     this.#wire.push(segment)
     // A reset is told once: on a cut path it is lost.
     if (segment.kind === 'reset' && this.#path.isCut) this.#wire.length = 0
-    else this.#ground.time.after(this.#path.delayMs, () => this.#arrive())
+    else this.#ground.time.after(this.#path.delayMs + this.#leavesInMs(segment), () => this.#arrive())
+  }
+
+  #leavesInMs(segment: Segment): number {
+    const { bytesPerMs } = this.#path
+    if (bytesPerMs === null) return 0
+    const { nowMs } = this.#ground.time
+    const takesMs = segment.kind === 'bytes' ? segment.bytes.length / bytesPerMs : 0
+    this.#leftMs = Math.max(this.#leftMs, nowMs) + takesMs
+    return this.#leftMs - nowMs
   }
 
   #arrive(): void {
