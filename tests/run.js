@@ -14,6 +14,7 @@ const TOGETHER = join(here, 'tools', 'together.ts')
 const SHARING = new Set([
   ...[
     'cli',
+    'crypto',
     'direct',
     'discovery',
     'flood',
@@ -40,6 +41,7 @@ const ALONE = new Set([
   'cli/network-key.test.ts',
   'cli/pipe-processes.test.ts',
   'cli/process.test.ts',
+  'crypto/choose.test.ts',
 ])
 const AT_ONCE = 2
 /** A test that takes longer hangs. */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { LINK_QUEUE_BYTES_MAX } from '../../lib/limits.ts'
+import { rounds } from '../tools/all-tests.ts'
 import { chance } from '../virtual/chance.ts'
 import { randomGraph, VirtualMesh, type VirtualNode } from '../virtual/mesh.ts'
 
@@ -104,7 +105,7 @@ test('while no link breaks, every node gets every message exactly once', async (
       await assertQuiet(built)
       await built.mesh.stop()
     }),
-    { seed: SEED, numRuns: 10 },
+    { seed: SEED, numRuns: rounds(5, 10) },
   )
 })
 
@@ -182,7 +183,7 @@ test('through cuts, resets and deaths nothing comes twice, all links come back, 
       await mesh.time.run(1_000)
       for (const node of nodes) assert.deepEqual(node.leftovers, { timers: 0, sockets: 0, listeners: 0 })
     }),
-    { seed: SEED, numRuns: 12 },
+    { seed: SEED, numRuns: rounds(6, 12) },
   )
 })
 

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { skipUnlessAll } from '../tools/all-tests.ts'
+import { rounds } from '../tools/all-tests.ts'
 import { MemoryDisk } from '../virtual/database.ts'
 import { lineOf, randomGraph, ringOf, VirtualMesh } from '../virtual/mesh.ts'
 import { MemoryFiles } from '../virtual/world.ts'
@@ -13,7 +13,7 @@ import { COUNT, Crowd, OPTIONS } from './crowd.ts'
 /** The longest that a loss may delay a message: 100 ms to be told, 100 ms to wait, a round trip, and the way itself. */
 const LOSS_MS_MAX = 300
 /** Each takes a second and a half. */
-const SEEDS = skipUnlessAll() === false ? 12 : 2
+const SEEDS = rounds(1, 12)
 
 const ALL = Array.from({ length: COUNT }, (_, i) => i)
 const percentile = (sorted: readonly number[], share: number): number => sorted[Math.floor(sorted.length * share)]!
@@ -347,6 +347,6 @@ test('whatever links break while nodes publish, everything arrives once and quie
       )
       await crowd.stop()
     }),
-    { seed: 20_260_101, numRuns: 8 },
+    { seed: 20_260_101, numRuns: rounds(4, 8) },
   )
 })

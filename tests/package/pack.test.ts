@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { skipUnlessAll } from '../tools/all-tests.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** What packing reads. */
@@ -87,6 +88,7 @@ mesh.subscribe(1)
 `
 
 test('the packed package installs elsewhere, runs, is imported and compiled against', {
+  skip: skipUnlessAll(),
   timeout: 110_000,
 }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'meshd-package-'))

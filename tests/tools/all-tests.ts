@@ -4,3 +4,8 @@
 export function skipUnlessAll(): string | false {
   return process.env.MESHD_TESTS === 'all' ? false : 'only with MESHD_TESTS=all'
 }
+
+/** How often a test tries its chance: `few` times, or `all` where `MESHD_TESTS=all` is set. */
+export function rounds(few: number, all: number): number {
+  return skipUnlessAll() === false ? all : few
+}
