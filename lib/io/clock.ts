@@ -7,25 +7,6 @@ import type { Clock, Timer } from './world.ts'
 /** Four function calls less than `performance.now()`, each reading of which a busy node makes ten for a message. */
 const readNs = process.hrtime.bigint
 
-/** What is to run at the end of this turn, in this order. */
-let atEnd: (() => void)[] = []
-
-/** All at once: each immediate of its own would cost as much as a link's whole share of a message. */
-function runAtEnd(): void {
-  const runs = atEnd
-  atEnd = []
-  let next = 0
-  try {
-    while (next < runs.length) runs[next++]!()
-  } finally {
-    // One of them threw: the others are not lost by that.
-    if (next < runs.length) {
-      if (atEnd.length === 0) setImmediate(runAtEnd)
-      atEnd = [...runs.slice(next), ...atEnd]
-    }
-  }
-}
-
 /** The real clock. Its timers keep the process alive until they have run or are cancelled. */
 export const nodeClock: Clock = {
   nowMs(): number {
@@ -47,6 +28,7 @@ export const nodeClock: Clock = {
   },
 
   endOfTurn(run: () => void): void {
-    if (atEnd.push(run) === 1) setImmediate(runAtEnd)
+    // Each an immediate of its own: what was written in one is let go of before the next, which takes the same buffer again.
+    setImmediate(run)
   },
 }
