@@ -34,7 +34,7 @@ export class Arriving {
   /** One a link at most: bodies come one after the other. */
   readonly #byLink = new Map<string, Arrival>()
   /** By origin. */
-  readonly #taken = new BoundedCache<string, Taken>(ORIGINS_KNOWN_MAX)
+  #taken = new BoundedCache<string, Taken>(ORIGINS_KNOWN_MAX)
 
   /** The head of a long bundle of that origin and epoch came over that link. */
   begin(linkKey: string, originKey: string, epoch: number, nowMs: number): void {
@@ -49,8 +49,14 @@ export class Arriving {
     return true
   }
 
-  /** A bundle of that origin is here, genuine or not; null: the link is gone. */
-  end(linkKey: string, originKey: string | null, nowMs: number): void {
+  /** The link is gone: what is late from now on may be lost, and is not left more time than any other. */
+  linkDown(linkKey: string): void {
+    this.#byLink.delete(linkKey)
+    if (this.#taken.size > 0) this.#taken = new BoundedCache(ORIGINS_KNOWN_MAX)
+  }
+
+  /** A bundle of that origin is here, genuine or not. */
+  end(linkKey: string, originKey: string, nowMs: number): void {
     const arrival = this.#byLink.get(linkKey)
     if (arrival === undefined) return
     this.#byLink.delete(linkKey)

@@ -208,7 +208,7 @@ export class Repair {
     this.#order = this.#order.filter((other) => other !== side)
     side.giving.close()
     side.asking.close(nowMs)
-    this.#arriving.end(key, null, nowMs)
+    this.#arriving.linkDown(key)
     if (!side.asking.isSuspect) this.#suspicions.delete(key)
     // What a suspect left to this one is the suspect's to give now.
     this.#freed(nowMs)

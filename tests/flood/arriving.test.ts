@@ -15,7 +15,7 @@ test('what is on its way is heard of as long as its bytes come, and only of its 
   assert.equal(arriving.heardMs('origin', 7), 1_100)
   arriving.end('second', 'origin', 1_200)
   assert.equal(arriving.heardMs('origin', 7), 1_050)
-  arriving.end('link', null, 1_300)
+  arriving.linkDown('link')
   assert.equal(arriving.heardMs('origin', 7), NEVER)
 })
 
@@ -48,6 +48,15 @@ test('a body that turns out to be of another origin, and one whose link is gone,
   arriving.begin('link', 'origin', 7, 0)
   arriving.end('link', 'other', 100)
   arriving.begin('link', 'origin', 7, 200)
-  arriving.end('link', null, 300)
+  arriving.linkDown('link')
   assert.deepEqual([arriving.slackMs('origin', 300), arriving.slackMs('other', 300)], [0, 0])
+})
+
+test('when a link is gone nothing is left more time: what is late may be lost with it', () => {
+  const arriving = new Arriving()
+  arriving.begin('link', 'origin', 7, 0)
+  arriving.end('link', 'origin', 100)
+  assert.equal(arriving.slackMs('origin', 150), 200)
+  arriving.linkDown('second')
+  assert.equal(arriving.slackMs('origin', 150), 0)
 })
