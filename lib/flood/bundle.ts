@@ -46,8 +46,8 @@ export interface Bundle {
   readonly timeToLiveS: number
   /** Signature and signed part, as they go on the wire. Shared by every queue; nobody writes to it. */
   readonly sealed: Uint8Array
-  /** Holds `sealed` where that is used again later: see bundle-buffers.ts. Absent for what others sent. */
-  readonly buffer?: BundleBuffer
+  /** Holds `sealed` where that is used again later: see bundle-buffers.ts. Null for what others sent. */
+  readonly buffer: BundleBuffer | null
   /** Links crossed when it came here; 0 for our own. */
   readonly hops: number
   /** How long it had travelled when it came here. */
@@ -111,6 +111,7 @@ export function readBundleHead(body: Uint8Array, nowMs: number): BundleHead | nu
     flags,
     timeToLiveS,
     sealed,
+    buffer: null,
     hops,
     ageMs: age.value,
     heldSinceMs: nowMs,

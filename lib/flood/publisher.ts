@@ -14,6 +14,7 @@ import type { PublishOptions, Receipt } from '../types.ts'
 import { type BuilderOrigin, BundleBuilder } from './builder.ts'
 import { type Bundle, BundleFlag, type BundleSigning } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
+import { FillTime } from './fill-time.ts'
 import { type Kind, kindOf, ORDINARY, payloadLength } from './publish-options.ts'
 import { Confirmations, type Offer, Publication, PublishReceipt, type ReceiptContext } from './receipt.ts'
 import { checkTopic } from './topics.ts'
@@ -21,18 +22,8 @@ import { WaitingCalls } from './waiting-calls.ts'
 
 export type { Offer } from './receipt.ts'
 
-/** Longest time that a bundle is kept open for more messages, on a machine that keeps up. */
-export const FILL_MS = 5
-/** The same where this program's timers come late, for want of processor time: fewer signatures are the remedy. */
-export const FILL_MS_MAX = 20
-/** How much longer a bundle is kept open for each millisecond that timers come late. */
-const FILL_PER_LATE_MS = 5
-/** A timer's usual lateness. */
-const LATE_MS_MIN = 1
 /** Equal to nothing that a program may give, whatever its type. */
 const NO_TOPIC: unique symbol = Symbol('no topic')
-/** Waiting is worth its delay when it gathers at least this many messages. */
-export const FILL_MESSAGES_MIN = 4
 
 /** Where bundles go: all open links, seen from the publisher. */
 export interface PublisherLinks {
@@ -91,13 +82,7 @@ export class Publisher {
   readonly #congestedAlarm: Alarm
   #closed: MeshError | null = null
   #paused = false
-  /** Messages a millisecond, smoothed over about 20 ms. */
-  #rate = 0
-  #rateSinceMs = 0
-  #rateCount = 0
-  #rateBytes = 0
-  /** By how much the timers that end a bundle came late, smoothed. */
-  #lateMs = 0
+  readonly #fillTime = new FillTime()
   messages = 0
   bundles = 0
   payloadBytes = 0
@@ -173,7 +158,7 @@ export class Publisher {
 
   /** A link ran empty: a bundle that was only kept open because all were busy can leave. */
   linkIdle(): void {
-    if (this.#fillTimer !== null && !this.#isFast()) this.seal()
+    if (this.#fillTimer !== null && !this.#fillTime.isFast) this.seal()
   }
 
   /** Holds back everything until `moveTo`: the numbers of this epoch must not be used any more. */
@@ -280,8 +265,7 @@ export class Publisher {
     this.#sequence++
     this.messages++
     this.payloadBytes += bytes
-    this.#rateCount++
-    this.#rateBytes += bytes
+    this.#fillTime.count(bytes)
     const receipt = new PublishReceipt(this.#publication, builder.count - 1, this.#receipts)
     if (isRetained) {
       if (isKept) this.#keeper?.published(topic, payload, timeToLiveS)
@@ -298,38 +282,22 @@ export class Publisher {
   #endOfTurn(): void {
     this.#scheduled = false
     if (this.#builder.count === 0) return
-    this.#measureRate()
-    if (this.#isFast() || this.#options.links.busy) this.#expectMore()
+    // As much as comes in the time that a bundle may be kept open.
+    const bytes = this.#fillTime.measure(this.#options.clock.nowMs())
+    if (bytes !== null) this.#builder.fillBytes = bytes
+    if (this.#fillTime.isFast || this.#options.links.busy) this.#expectMore()
     else this.seal()
   }
 
   #expectMore(): void {
     if (this.#fillTimer !== null) return
     const { clock } = this.#options
-    const late = this.#lateMs < LATE_MS_MIN ? 0 : this.#lateMs
-    const fillMs = Math.min(FILL_MS_MAX, FILL_MS + late * FILL_PER_LATE_MS)
-    const dueMs = clock.nowMs() + fillMs
-    this.#fillTimer = clock.timer(fillMs, () => {
+    const waitMs = this.#fillTime.waitMs
+    const dueMs = clock.nowMs() + waitMs
+    this.#fillTimer = clock.timer(waitMs, () => {
       this.#fillTimer = null
-      this.#lateMs += (clock.nowMs() - dueMs - this.#lateMs) / 4
+      this.#fillTime.ended(dueMs, clock.nowMs())
       this.seal()
     })
-  }
-
-  #isFast(): boolean {
-    return this.#rate * FILL_MS >= FILL_MESSAGES_MIN
-  }
-
-  #measureRate(): void {
-    const nowMs = this.#options.clock.nowMs()
-    const elapsedMs = nowMs - this.#rateSinceMs
-    if (elapsedMs < FILL_MS) return
-    const weight = Math.min(1, elapsedMs / 20)
-    this.#rate += weight * (this.#rateCount / elapsedMs - this.#rate)
-    // As much as comes in the time that a bundle may be kept open.
-    this.#builder.fillBytes = (this.#rateBytes / elapsedMs) * FILL_MS
-    this.#rateSinceMs = nowMs
-    this.#rateCount = 0
-    this.#rateBytes = 0
   }
 }

@@ -253,6 +253,7 @@ export function plainBundle(given: {
     flags: given.flags ?? 0,
     timeToLiveS: given.timeToLiveS ?? 0,
     sealed: new Uint8Array(given.bytes ?? 300),
+    buffer: null,
     hops: given.hops ?? 1,
     ageMs: given.ageMs ?? 0,
     heldSinceMs: given.heldSinceMs ?? 0,

@@ -21,6 +21,7 @@ function bundleOf(originKey: string, epoch: number, first: number, count: number
     flags: 0,
     timeToLiveS: 0,
     sealed,
+    buffer: null,
     hops: 1,
     ageMs: 0,
     heldSinceMs: 0,

@@ -10,10 +10,9 @@ import {
   readBundleMessages,
   SIGNATURE_BYTES,
 } from '../../lib/flood/bundle.ts'
+import { FILL_MS, FILL_MS_MAX } from '../../lib/flood/fill-time.ts'
 import { Holdings } from '../../lib/flood/holdings.ts'
 import {
-  FILL_MS,
-  FILL_MS_MAX,
   type Offer,
   Publisher,
   type PublisherLinks,

@@ -60,7 +60,7 @@ export function testBundle(given: Partial<BundleGiven> = {}): Bundle {
   const signedPart = encodeCbor([1, origin, epoch, first, sentAtMs, flags, timeToLiveS, messages])
   const sealed = concatBytes(new Uint8Array(64).fill(all.origin), signedPart)
   const numbers = { origin, originKey, epoch, first, count, sentAtMs, flags, timeToLiveS }
-  return { ...numbers, sealed, hops, ageMs, heldSinceMs, key: bundleKey(originKey, epoch, first) }
+  return { ...numbers, sealed, buffer: null, hops, ageMs, heldSinceMs, key: bundleKey(originKey, epoch, first) }
 }
 
 export const ALL: ScanBounds = { bundlesMax: 1_000_000, bytesMax: 1_000_000_000 }
