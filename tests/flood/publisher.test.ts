@@ -12,12 +12,7 @@ import {
 } from '../../lib/flood/bundle.ts'
 import { FILL_MS, FILL_MS_MAX } from '../../lib/flood/fill-time.ts'
 import { Holdings } from '../../lib/flood/holdings.ts'
-import {
-  type Offer,
-  Publisher,
-  type PublisherLinks,
-  type RetainedKeeper,
-} from '../../lib/flood/publisher.ts'
+import { type Offer, Publisher, type PublisherLinks, type RetainedKeeper } from '../../lib/flood/publisher.ts'
 import { WAITING_BYTES_MAX, WAITING_CALLS_MAX } from '../../lib/flood/waiting-calls.ts'
 import { PAYLOAD_BYTES_MAX, TIME_TO_LIVE_S_MAX } from '../../lib/limits.ts'
 import type { Outcome, PublishOptions, Receipt } from '../../lib/types.ts'
