@@ -38,7 +38,7 @@ export interface BuilderOrigin {
 
 export class BundleBuilder {
   readonly #buffers = new BundleBuffers()
-  #held: BundleBuffer | null = null
+  #held: BundleBuffer<Buffer> | null = null
   #buffer: Buffer = NO_BUFFER
   #expectedBytes = BUFFER_BYTES_MIN
   #fillBytes: number = BUNDLE_FILL_BYTES_MAX

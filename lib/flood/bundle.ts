@@ -46,7 +46,7 @@ export interface Bundle {
   readonly timeToLiveS: number
   /** Signature and signed part, as they go on the wire. Shared by every queue; nobody writes to it. */
   readonly sealed: Uint8Array
-  /** Holds `sealed` where that is used again later: see bundle-buffers.ts. Null for what others sent. */
+  /** Holds `sealed` where that is used again later: see bundle-buffers.ts. Null for small ones that others sent. */
   readonly buffer: BundleBuffer | null
   /** Links crossed when it came here; 0 for our own. */
   readonly hops: number
@@ -74,10 +74,10 @@ export interface BundleHead {
 
 /**
  * Reads a frame body as far as the router needs it to tell whether it is a duplicate. Owns nothing: the bundle's bytes are
- * subarrays of `body`. Returns null for a version that we do not know.
+ * subarrays of `body`, which is `buffer`'s where there is one. Returns null for a version that we do not know.
  * Throws MeshError `bad-bundle` or `bad-cbor` when the bytes prove that no honest node made them.
  */
-export function readBundleHead(body: Uint8Array, nowMs: number): BundleHead | null {
+export function readBundleHead(body: Uint8Array, nowMs: number, buffer: BundleBuffer | null = null): BundleHead | null {
   const hops = body[0]
   if (hops === undefined || hops === 0) throw new MeshError('bad-bundle', 'a bundle that crossed no link')
   const age = readVarint(body, 1, body.length)
@@ -111,7 +111,7 @@ export function readBundleHead(body: Uint8Array, nowMs: number): BundleHead | nu
     flags,
     timeToLiveS,
     sealed,
-    buffer: null,
+    buffer,
     hops,
     ageMs: age.value,
     heldSinceMs: nowMs,
@@ -225,7 +225,7 @@ export function ageAt(bundle: Bundle, nowMs: number): number {
 /** A small bundle cut from a large record would keep the whole record in memory for as long as it is queued: copies it. */
 export function unpinned(bundle: Bundle): Bundle {
   if (isWorthItsBuffer(bundle)) return bundle
-  return { ...bundle, sealed: copyBytes(bundle.sealed), origin: copyBytes(bundle.origin) }
+  return { ...bundle, buffer: null, sealed: copyBytes(bundle.sealed), origin: copyBytes(bundle.origin) }
 }
 
 /** How much memory `unpinned(bundle).sealed` keeps. */

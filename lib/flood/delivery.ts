@@ -73,7 +73,7 @@ export class Delivery {
 
   #deliverToAll(
     subscribers: readonly Subscriber[],
-    { sealed }: Bundle,
+    { sealed, buffer }: Bundle,
     topic: string,
     sequence: number,
     start: number,
@@ -85,6 +85,7 @@ export class Delivery {
     // A large payload that nobody else holds is handed over as it is, unless keeping it would keep ten times as much.
     const isLarge = end - start >= OWN_BUFFER_BYTES && (end - start) * 10 >= sealed.buffer.byteLength
     const handOver = isLarge && !isShared && subscribers.length === 1
+    if (handOver) buffer?.leave()
     for (const subscriber of subscribers) {
       if (subscriber.sinceMs > bornMs + 1) continue
       const data = handOver ? plainView(sealed, start, end) : this.#copies.copy(sealed, start, end)

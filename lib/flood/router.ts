@@ -18,6 +18,7 @@ import {
   readBundleMessages,
   unpinned,
 } from './bundle.ts'
+import { type BundleBuffer, receivedBuffer } from './bundle-buffers.ts'
 import type { BundleStore } from './bundle-store.ts'
 import { Delivery } from './delivery.ts'
 import type { FloodLink } from './flood-link.ts'
@@ -145,15 +146,21 @@ export class Router implements PublisherLinks {
     this.#links.delete(link)
   }
 
-  /** A bundle frame's body came from `link`. Keeps subarrays of `body`, which must be the caller's to give. */
+  /** A bundle frame's body came from `link`. Takes `body` over: it may be empty afterwards, when all is done with it. */
   received(link: FloodLink, body: Uint8Array): void {
+    const buffer = receivedBuffer(body)
+    this.#read(link, body, buffer)
+    buffer?.release()
+  }
+
+  #read(link: FloodLink, body: Uint8Array, buffer: BundleBuffer | null): void {
     const { nowMs: now, repair } = this.#options
     const nowMs = now()
     let head: BundleHead | null
     let messages: BundleMessages
     let isAsked = false
     try {
-      head = readBundleHead(body, nowMs)
+      head = readBundleHead(body, nowMs, buffer)
       if (head === null) return this.#ignore('unknown-version')
       const { originKey, epoch, first, count, key } = head.bundle
       isAsked = repair.bundleCame(link.key, originKey, epoch, first, first + count - 1, nowMs)
@@ -247,6 +254,8 @@ export class Router implements PublisherLinks {
     }
     const arrival: Arrival = { link, bundle, messages, identity, isAsked, isMissed }
     if (validation.checks.isActive && !own) {
+      // A check may keep what it is shown, and its verdict may come later.
+      bundle.buffer?.leave()
       const verdict = validation.judge(arrival, nowMs)
       if (verdict === null) return this.order.expect(originKey, epoch, first)
       if (verdict !== 'accept') return this.#passOver(bundle)
@@ -262,13 +271,17 @@ export class Router implements PublisherLinks {
     if (!isAsked && bundle.ageMs > SLOW_MS) this.#rememberSlow(bundle)
     store.put(bundle, messages.topics)
     const isShared = isAsked ? this.#forwardRepaired(link, bundle) : this.#forward(link, bundle, isMissed)
-    if (bundle.flags & BundleFlag.retained) actions.retainedCame(identity, bundle, messages, link.key)
+    if (bundle.flags & BundleFlag.retained) {
+      bundle.buffer?.leave()
+      actions.retainedCame(identity, bundle, messages, link.key)
+    }
     if (originKey === ownOriginKey) return
     this.#countTopics(messages, nowMs)
     if (this.order.admits(originKey, epoch, first, first + count - 1)) {
       this.delivery.deliver(bundle, messages, identity.id, isShared, nowMs)
       if (this.order.heldCount > 0) this.order.follow(originKey, epoch)
     } else if (this.delivery.isWanted(bundle, messages, nowMs)) {
+      bundle.buffer?.leave()
       this.order.hold({ bundle: unpinned(bundle), messages, from: identity.id, sinceMs: nowMs })
     }
   }

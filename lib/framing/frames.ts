@@ -63,7 +63,10 @@ export interface Frame {
   readonly type: number
   /** False: this version has no such type. The frame was skipped and its body is empty. */
   readonly known: boolean
-  /** The receiver's to read; it may share memory with what was pushed, so whoever keeps part of it copies. */
+  /**
+   * The receiver's to read; it may share memory with what was pushed, so whoever keeps part of it copies. A large one that is a buffer
+   * of its own is the receiver's altogether; of a bundle's, memory.ts has not been told.
+   */
   readonly body: Uint8Array
   /** Bytes of the body as the head has it; `body.length` unless the frame was skipped. */
   readonly length: number
@@ -186,7 +189,7 @@ export class FrameReader {
       return null
     }
     this.#head = null
-    return { type, known, body: known ? this.#take(length) : EMPTY_BODY, length }
+    return { type, known, body: known ? this.#take(type, length) : EMPTY_BODY, length }
   }
 
   /** Nearly every frame: of a known type, shorter than 16 KiB, all of it in the first piece. Null: read it the long way. */
@@ -262,12 +265,13 @@ export class FrameReader {
     return out
   }
 
-  #take(length: number): Uint8Array {
+  #take(type: number, length: number): Uint8Array {
     if (length === 0) return EMPTY_BODY
     const large = this.#body
     if (large !== null) {
       this.#body = null
       this.#filled = 0
+      if (type !== FrameType.bundle) bufferMade(large.length)
       return large
     }
     const first = this.#pieces[0]!
@@ -333,6 +337,5 @@ export class FrameReader {
 /** Room that is about to be filled to its end; clearing it first would cost as much as filling it. */
 function room(length: number): Uint8Array {
   if (length < LARGE_BODY_BYTES) return new Uint8Array(length)
-  bufferMade(length)
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }
