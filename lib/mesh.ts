@@ -3,28 +3,19 @@
 
 import { EventEmitter } from 'node:events'
 import { utf8 } from './bytes.ts'
-import { primitives } from './crypto/choose.ts'
 import type { MessageHandler, RequestHandler } from './direct/handlers.ts'
-import { MdnsDiscovery } from './discovery/mdns.ts'
 import { MeshError, reasonOf } from './errors.ts'
-import type { BundleStore } from './flood/bundle-store.ts'
 import { Checks } from './flood/checks.ts'
 import { Subscriptions } from './flood/subscriptions.ts'
 import type { TopicCount } from './flood/topic-counts.ts'
 import { type Codec, TypedTopic } from './flood/typed-topic.ts'
-import { type Address, formatAddress, parseAddress } from './identity/address.ts'
-import { Identities } from './identity/identities.ts'
-import { scopeOf } from './identity/ip.ts'
-import { KeptState } from './identity/kept-state.ts'
-import { type KeyPair, keyPairFromSeed } from './identity/key-pair.ts'
-import { networkOf } from './identity/network.ts'
-import { ownAddresses } from './identity/own-addresses.ts'
+import { formatAddress, parseAddress } from './identity/address.ts'
 import { nodeWorld } from './io/node.ts'
-import type { Listener, Timer, World } from './io/world.ts'
-import { BookKeeper, openStore } from './keeping.ts'
+import type { Timer, World } from './io/world.ts'
 import { Sniffer, type SniffHandler } from './link/preamble.ts'
 import { Registrations } from './one-to-one.ts'
 import { type MeshOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { Running } from './running.ts'
 import { neighboursOf, statsOf, wholeMs } from './snapshots.ts'
 import type { MeshStream } from './streams/duplex.ts'
 import type { StreamHandler } from './streams/registry.ts'
@@ -42,20 +33,9 @@ import type {
   Subscription,
   ValidateOptions,
 } from './types.ts'
-import { Wiring } from './wiring.ts'
+import type { WiringEvents } from './wiring.ts'
 
 const ALIVE_MS = 86_400_000
-
-/** What is there between `start` and `stop`. */
-interface Running {
-  readonly keyPair: KeyPair
-  readonly wiring: Wiring
-  readonly listeners: Listener[]
-  readonly mdns: MdnsDiscovery | null
-  readonly kept: KeptState
-  readonly store: BundleStore
-  readonly book: BookKeeper
-}
 
 type Phase = 'new' | 'starting' | 'running' | 'stopped'
 
@@ -124,7 +104,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
 
   /** Multiaddrs with `/p2p/<id>` under which this node can be reached, best first; empty without a listener. */
   get addresses(): readonly string[] {
-    return this.#addresses(this.#run).map(formatAddress)
+    return this.#run.addresses.map(formatAddress)
   }
 
   /**
@@ -180,7 +160,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
    */
   async connect(address: string, options?: { signal?: AbortSignal }): Promise<string> {
     if (typeof address !== 'string') throw new MeshError('bad-argument', 'connect takes an address as text')
-    return this.#run.wiring.connect(parseAddress(address), options?.signal)
+    return this.#run.wiring.reaching.connect(parseAddress(address), options?.signal)
   }
 
   /** Closes the link with that peer and stops wanting it. Resolves when it is closed here and the peer's goodbye on its way. */
@@ -305,42 +285,30 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
 
   async #start(): Promise<void> {
     this.#phase = 'starting'
-    const undo: (() => Promise<unknown>)[] = []
-    try {
-      await this.#build(undo)
-    } catch (error) {
-      for (const step of undo.reverse()) await step()
-      throw error
-    }
-  }
-
-  async #build(undo: (() => Promise<unknown>)[]): Promise<void> {
-    const { tcp } = this.#world
-    const kept = await KeptState.open(this.#world, this.#options.dataDir, (code, text) => this.#warn(code, text))
-    undo.push(() => kept.release())
-    const identities = new Identities()
-    const keyPair = keyPairFromSeed(this.#options.identity ?? (await kept.seed()), identities, primitives)
-    const { name, key } = this.#options.network
-    const network = networkOf(name, key, primitives)
-    const warn = (code: string, text: string): void => this.#warn(code, text)
-    const store = await openStore(this.#world, kept, network.id, this.#options.store, warn)
-    undo.push(() => store.close())
-    const listeners: Listener[] = []
-    const addresses = (): readonly Address[] => (this.#running === null ? [] : this.#addresses(this.#running))
-    const wiring = new Wiring({
+    const standing = {
       options: this.#options,
       world: this.#world,
-      keyPair,
-      network,
-      identities,
       sniffer: this.#sniffer,
       subscriptions: this.#subscriptions,
       checks: this.#checks,
       registrations: this.#registrations,
-      store,
-      epoch: await kept.nextEpoch(0),
-      nextEpoch: (after) => kept.nextEpoch(after),
-      addresses,
+    }
+    const running = await Running.make(standing, this.#events())
+    if (this.#phase !== 'starting') {
+      await running.leave()
+      await running.release()
+      throw new MeshError('not-running', 'stopped while starting')
+    }
+    this.#running = running
+    this.#phase = 'running'
+    this.#stayAlive()
+    this.#tell('listening', { id: this.id, addresses: this.addresses })
+    running.start()
+  }
+
+  /** What happens within, as our own events. */
+  #events(): WiringEvents {
+    return {
       neighbourUp: ({ identity, address, direction, about }) => {
         this.#tell('neighbourUp', { peer: identity.id, address, direction, name: about.name })
       },
@@ -352,76 +320,28 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
       },
       nodeUp: (peer, name) => this.#tell('nodeUp', { peer, name }),
       nodeDown: (peer, name, reason) => this.#tell('nodeDown', { peer, name, reason }),
-      warn,
-    })
-    undo.push(() => wiring.stop())
-    const book = new BookKeeper(this.#world, wiring.acquaintance.book, kept, warn)
-    await book.load()
-    undo.push(() => book.stop())
-    for (const text of this.#options.listen) {
-      const { host, port } = parseAddress(text, { allowPortZero: true })
-      const listener = await tcp.listen({ host, port }, (socket) => wiring.reception.accept(socket))
-      listeners.push(listener)
-      undo.push(() => listener.close())
-    }
-    if (this.#phase !== 'starting') throw new MeshError('not-running', 'stopped while starting')
-    const mdns = this.#mdns(keyPair.identity.id, network.tag, listeners, wiring)
-    this.#running = { keyPair, wiring, listeners, mdns, kept, store, book }
-    this.#phase = 'running'
-    this.#stayAlive()
-    this.#tell('listening', { id: this.id, addresses: this.addresses })
-    wiring.start()
-    for (const text of this.#options.seeds) wiring.want(parseAddress(text), 'seed')
-    mdns?.start()
-  }
-
-  #mdns(peerId: string, networkTag: string, listeners: readonly Listener[], wiring: Wiring): MdnsDiscovery | null {
-    const { clock, random, multicast } = this.#world
-    if (!this.#options.mdns || multicast === null) return null
-    return new MdnsDiscovery({
-      clock,
-      random,
-      multicast,
-      interfaces: () => this.#world.interfaces(),
-      peerId,
-      networkTag,
-      // What only this machine can reach is not worth telling the network.
-      port: () => listeners.find(({ endpoint }) => !isLoopback(endpoint.host))?.endpoint.port ?? null,
-      found: ({ peer, host, port }) => {
-        const kind = host.includes(':') ? 'ip6' : 'ip4'
-        wiring.want({ host, kind, port, peer }, 'mdns')
-      },
       warn: (code, text) => this.#warn(code, text),
-    })
+    }
   }
 
   async #stop(): Promise<void> {
-    const running = this.#running
-    if (running === null) {
+    if (this.#running === null) {
       this.#phase = 'stopped'
       // A start that is under way sees the phase and undoes itself; its own caller hears of what went wrong.
       await this.#starting?.catch(() => {})
       if (this.#running === null) return this.#subscriptions.close()
     }
-    const { wiring, listeners, mdns, kept, store, book } = this.#running ?? running!
+    const running: Running = this.#running
     this.#aliveTimer?.cancel()
-    await Promise.all(listeners.map((listener) => listener.close()))
-    await Promise.all([wiring.stop(), mdns?.stop()])
+    await running.leave()
     this.#phase = 'stopped'
     this.#subscriptions.close()
-    await book.stop()
-    await store.close()
-    await kept.release()
+    await running.release()
   }
 
   /** A node that only waits (no listener, nothing to dial now) must not let the process end. */
   #stayAlive(): void {
     this.#aliveTimer = this.#world.clock.timer(ALIVE_MS, () => this.#stayAlive())
-  }
-
-  #addresses(running: Running): readonly Address[] {
-    const endpoints = running.listeners.map((listener) => listener.endpoint)
-    return ownAddresses(endpoints, this.#world.interfaces(), running.keyPair.identity.id)
   }
 
   get #run(): Running {
@@ -457,11 +377,6 @@ function bytesOf(data: string | Uint8Array): Uint8Array {
   if (typeof data === 'string') return utf8(data)
   if (data instanceof Uint8Array) return data
   throw new MeshError('bad-argument', 'a payload must be text or a Uint8Array')
-}
-
-/** '::' and '0.0.0.0' stand for every interface, and so not for loopback. */
-function isLoopback(host: string): boolean {
-  return host !== '::' && host !== '0.0.0.0' && scopeOf(host) === 'loopback'
 }
 
 /** Throws MeshError `bad-address` that names the option and the address. */

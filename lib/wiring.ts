@@ -29,23 +29,28 @@ import type { Admission, Opened, OpeningContext } from './link/opening.ts'
 import type { Sniffer } from './link/preamble.ts'
 import { Reception } from './link/reception.ts'
 import { plainFrame } from './link/send-queue.ts'
+import { Links } from './links.ts'
 import { NODE_TOPIC } from './members/node-payload.ts'
 import { Superseded } from './neighbours/superseded.ts'
-import {
-  type ConnectListener,
-  type DialAttempt,
-  NeighbourTable,
-  type TableLink,
-  type Verdict,
-} from './neighbours/table.ts'
-import { addressesToVisit } from './neighbours/visits.ts'
+import { type DialAttempt, NeighbourTable, type Verdict } from './neighbours/table.ts'
 import { OneToOne, type Registrations } from './one-to-one.ts'
 import type { ResolvedOptions } from './options.ts'
+import { Reaching } from './reaching.ts'
 
 /** Admitting an identity takes a tenth of a millisecond, ten times that with portable cryptography. */
 const RECALLED_PER_TURN_MAX = 8
 
-export interface WiringOptions {
+/** What a running node tells. */
+export interface WiringEvents {
+  neighbourUp(link: Link): void
+  neighbourDown(link: Link, reason: string, retryInMs: number | null, code: ErrorCode): void
+  dialFailed(address: string, reason: string, retryInMs: number | null, code: ErrorCode): void
+  nodeUp(peer: string, name: string): void
+  nodeDown(peer: string, name: string, reason: 'left' | 'unreachable' | 'expired'): void
+  warn(code: string, text: string): void
+}
+
+export interface WiringOptions extends WiringEvents {
   readonly options: ResolvedOptions
   readonly world: World
   readonly keyPair: KeyPair
@@ -61,18 +66,13 @@ export interface WiringOptions {
   addresses(): readonly Address[]
   /** An epoch beyond `after`, durable where there is a data folder. */
   nextEpoch(after: number): Promise<number>
-  neighbourUp(link: Link): void
-  neighbourDown(link: Link, reason: string, retryInMs: number | null, code: ErrorCode): void
-  dialFailed(address: string, reason: string, retryInMs: number | null, code: ErrorCode): void
-  nodeUp(peer: string, name: string): void
-  nodeDown(peer: string, name: string, reason: 'left' | 'unreachable' | 'expired'): void
-  warn(code: string, text: string): void
 }
 
 export class Wiring {
   readonly table: NeighbourTable
   readonly flood: Flood
   readonly acquaintance: Acquaintance
+  readonly reaching: Reaching
   readonly oneToOne: OneToOne
   readonly store: BundleStore
   readonly reception: Reception
@@ -87,8 +87,7 @@ export class Wiring {
   readonly #tableAlarm: Alarm
   #isStopped = false
   readonly #dials = new Map<number, AbortController>()
-  /** Links that are not over yet. */
-  readonly #links = new Map<Link, LinkEnd>()
+  readonly #links = new Links()
 
   constructor(given: WiringOptions) {
     this.#given = given
@@ -174,6 +173,12 @@ export class Wiring {
       heard: (...what) => this.oneToOne.direct.heard(...what),
       retainedCame: (...what) => this.acquaintance.retainedCame(...what),
     })
+    this.reaching = new Reaching({
+      clock,
+      table: this.table,
+      acquaintance: this.acquaintance,
+      withTable: (call) => this.#withTable(call),
+    })
     this.oneToOne = new OneToOne({
       ...given,
       clock,
@@ -183,7 +188,7 @@ export class Wiring {
       knownEpoch: (originKey) => this.flood.seen.newestEpoch(originKey) ?? 0,
       links: () => this.#openLinks(),
       link: (peer) => this.table.link(peer) as Link | undefined,
-      visit: (peer, signal) => this.visit(peer, signal),
+      visit: (peer, signal) => this.reaching.visit(peer, signal),
       leave: (identityKey) => this.#withTable((nowMs) => this.table.leave(identityKey, nowMs)),
     })
   }
@@ -206,56 +211,10 @@ export class Wiring {
     this.#withTable((nowMs) => this.table.want(address, source, nowMs))
   }
 
-  /** Dials and waits for the link: the peer id. Rejects with the reason, or `aborted`. */
-  async connect(address: Address, signal: AbortSignal | undefined): Promise<string> {
-    const begin = (listener: ConnectListener, nowMs: number) => this.table.connect(address, listener, nowMs)
-    return (await this.#linkFrom(begin, signal)).identity.id
-  }
-
-  /**
-   * The open link with that peer, or one that is made for the purpose, over the addresses that are known of it. Rejects with
-   * `unreachable`, `aborted`, `banned`, `too-many-neighbours`, `disconnected`, `shutdown` or `not-running`.
-   */
-  async visit(peer: string, signal: AbortSignal | undefined): Promise<Link> {
-    const standing = this.table.link(peer) as Link | undefined
-    if (standing?.isOpen) return standing
-    const { book, members } = this.acquaintance
-    const nodes = members.find(peer, this.#given.world.clock.nowMs()).filter((node) => node.peer === peer)
-    const told = nodes.flatMap((node) => node.addresses)
-    const addresses = addressesToVisit(book.addressesOf(peer), told)
-    const begin = (listener: ConnectListener, nowMs: number) => this.table.visit(addresses, listener, nowMs)
-    return (await this.#linkFrom(begin, signal)) as Link
-  }
-
-  /** Waits for the link that `begin` asks the table for. */
-  #linkFrom(
-    begin: (listener: ConnectListener, nowMs: number) => (nowMs: number) => void,
-    signal: AbortSignal | undefined,
-  ): Promise<TableLink> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(new MeshError('aborted', 'the wait was aborted', { cause: signal.reason }))
-      const onAbort = (): void => {
-        this.#withTable(withdraw)
-        reject(new MeshError('aborted', 'the wait was aborted', { cause: signal!.reason }))
-      }
-      const settle = (end: () => void): void => {
-        signal?.removeEventListener('abort', onAbort)
-        end()
-      }
-      const listener = {
-        opened: (link: TableLink) => settle(() => resolve(link)),
-        failed: (error: MeshError) => settle(() => reject(error)),
-      }
-      signal?.addEventListener('abort', onAbort)
-      const withdraw = this.#withTable((nowMs) => begin(listener, nowMs))
-    })
-  }
-
   /** Resolves when the goodbye is on its way, if there was a link to end; the connection's own end need not be waited for. */
   async disconnect(peer: string): Promise<void> {
     const link = this.table.link(peer) as Link | undefined
-    const end = link === undefined ? undefined : this.#links.get(link)
-    const parted = end === undefined ? null : new Promise<void>((resolve) => end.parted.push(resolve))
+    const parted = link === undefined ? null : this.#links.whenParted(link)
     this.#withTable((nowMs) => this.table.unwantPeer(peer, nowMs))
     await parted
   }
@@ -270,10 +229,10 @@ export class Wiring {
     const { clock } = this.#given.world
     this.table.stop(clock.nowMs())
     this.#tableAlarm.cancel()
-    for (const link of this.#links.keys()) link.close(GoodbyeCode.shuttingDown, 'this node is stopping')
+    for (const link of this.#links) link.close(GoodbyeCode.shuttingDown, 'this node is stopping')
     for (const dial of this.#dials.values()) dial.abort()
     this.#dials.clear()
-    await Promise.all(Array.from(this.#links.values(), ({ over }) => new Promise<void>((done) => over.push(done))))
+    await this.#links.whenAllOver()
     this.#farewells.close()
     this.flood.stop()
   }
@@ -326,17 +285,16 @@ export class Wiring {
 
   #opened(parts: Opened, attempt: DialAttempt | null, address: string): void {
     const { identity, socket } = parts
-    const end: LinkEnd = { parted: [], over: [] }
     const link = new Link(parts, attempt === null ? 'in' : 'out', address, this.#linkContext, {
       frame: (type, body) => this.flood.frame(identity.key, type, body) || this.oneToOne.frame(link, type, body),
       underWay: (type, start, length) => this.flood.underWay(identity.key, type, start, length),
       peersAsked: (wanted) => this.acquaintance.exchange.tell(wanted, identity.key),
       peersTold: (records) => this.acquaintance.exchange.told(records, { key: identity.key, host: socket.remote.host }),
       progressed: () => this.flood.progressed(link.bundleBytes),
-      parted: () => callAll(end.parted),
+      parted: () => this.#links.parted(link),
       closed: (error, goodbyeCode) => this.#linkClosed(link, error, goodbyeCode),
     })
-    this.#links.set(link, end)
+    this.#links.began(link)
     this.#withTable((nowMs) => this.table.opened(link, attempt, nowMs))
     link.start()
   }
@@ -373,7 +331,7 @@ export class Wiring {
   }
 
   *#openLinks(): IterableIterator<Link> {
-    for (const link of this.#links.keys()) if (link.isOpen && this.table.link(link.identity.key) === link) yield link
+    for (const link of this.#links) if (link.isOpen && this.table.link(link.identity.key) === link) yield link
   }
 
   #shed(link: Link): void {
@@ -419,9 +377,7 @@ export class Wiring {
     })
     // The table keeps a superseded link only while another connection with that peer is about to take over.
     if (this.table.link(link.identity.key) !== link) link.abandon()
-    const end = this.#links.get(link)
-    this.#links.delete(link)
-    if (end !== undefined) callAll([...end.parted, ...end.over])
+    this.#links.over(link)
   }
 
   /** Before the link was open; `culprit` null: nobody proven did. */
@@ -434,17 +390,6 @@ export class Wiring {
     const text = `${id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
     this.#given.warn('identity-in-use', text)
   }
-}
-
-/** Who waits for the end of a link. */
-interface LinkEnd {
-  /** For our goodbye to be on its way, or the link to be over. */
-  readonly parted: (() => void)[]
-  readonly over: (() => void)[]
-}
-
-function callAll(waiting: (() => void)[]): void {
-  for (const call of waiting.splice(0)) call()
 }
 
 function admission(verdict: Verdict): Admission {

@@ -49,7 +49,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const TOP_LEVEL: Readonly<Record<string, string>> = {
   'acquaintance.ts': 'wiring',
   'keeping.ts': 'wiring',
+  'links.ts': 'wiring',
   'one-to-one.ts': 'wiring',
+  'reaching.ts': 'wiring',
+  'running.ts': 'wiring',
   'snapshots.ts': 'wiring',
   'wiring.ts': 'wiring',
   'mesh.ts': 'mesh',

@@ -222,6 +222,11 @@ export function ageAt(bundle: Bundle, nowMs: number): number {
   return Math.min(INTEGER_MAX, bundle.ageMs + Math.max(0, Math.floor(nowMs - bundle.heldSinceMs)))
 }
 
+/** When it was published, by the monotonic clock of this run; negative for what is older than it. */
+export function bornMs({ heldSinceMs, ageMs }: Bundle): number {
+  return heldSinceMs - ageMs
+}
+
 /** A small bundle cut from a large record would keep the whole record in memory for as long as it is queued: copies it. */
 export function unpinned(bundle: Bundle): Bundle {
   if (isWorthItsBuffer(bundle)) return bundle

@@ -27,6 +27,7 @@ import { LiveOrder } from './live-order.ts'
 import { Pace } from './pace.ts'
 import type { Offer, PublisherLinks } from './publisher.ts'
 import type { Seen } from './seen.ts'
+import { SlowAges } from './slow-ages.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import { TopicCounts } from './topic-counts.ts'
 import type { Arrival, BundleVerdict, Validation } from './validation.ts'
@@ -35,10 +36,6 @@ export type { FloodLink } from './flood-link.ts'
 
 /** What came by repair is passed on unasked only while fewer bytes than this wait: new bundles must not be kept out. */
 export const REPAIRED_FORWARD_BYTES_MAX = 1_048_576
-
-/** A bundle that comes unasked with a greater age is worth watching for a copy with a lower one. */
-const SLOW_MS = 10_000
-const SLOW_MAX = 4_096
 
 /** Nobody's fault: late, foreign or beyond our own bounds. */
 export type IgnoreReason = 'unknown-version' | 'too-old' | 'expired' | 'old-epoch' | 'no-room' | 'equivocation'
@@ -103,8 +100,7 @@ export class Router implements PublisherLinks {
   readonly #links = new Set<FloodLink>()
   readonly #ownTree: number
   readonly #pace: Pace
-  /** When bundles were born that came with a high age: their keys, and the monotonic time by the lowest age so far. */
-  readonly #slow = new Map<string, number>()
+  readonly #slowAges = new SlowAges()
   readonly ignored: Record<IgnoreReason, number> = {
     'unknown-version': 0,
     'too-old': 0,
@@ -154,7 +150,7 @@ export class Router implements PublisherLinks {
   }
 
   #read(link: FloodLink, body: Uint8Array, buffer: BundleBuffer | null): void {
-    const { nowMs: now, repair } = this.#options
+    const { nowMs: now, repair, store } = this.#options
     const nowMs = now()
     let head: BundleHead | null
     let messages: BundleMessages
@@ -167,7 +163,7 @@ export class Router implements PublisherLinks {
       const sighting = this.seen.look(originKey, epoch, first, first + count - 1)
       if (sighting === 'duplicate') {
         this.duplicates++
-        if (this.#slow.size > 0) this.#lowerAge(head.bundle)
+        if (this.#slowAges.isYounger(head.bundle)) store.younger(originKey, epoch, first, head.bundle.ageMs)
         link.withdraw(key)
         if (!isAsked) this.#options.arrivals.duplicateCame(link.trees, head.bundle, nowMs)
         return
@@ -268,7 +264,7 @@ export class Router implements PublisherLinks {
     const { originKey, epoch, first, count } = bundle
     const { ownOriginKey, actions, store } = this.#options
     this.accepted++
-    if (!isAsked && bundle.ageMs > SLOW_MS) this.#rememberSlow(bundle)
+    if (!isAsked) this.#slowAges.came(bundle)
     store.put(bundle, messages.topics)
     const isShared = isAsked ? this.#forwardRepaired(link, bundle) : this.#forward(link, bundle, isMissed)
     if (bundle.flags & BundleFlag.retained) {
@@ -276,7 +272,7 @@ export class Router implements PublisherLinks {
       actions.retainedCame(identity, bundle, messages, link.key)
     }
     if (originKey === ownOriginKey) return
-    this.#countTopics(messages, nowMs)
+    this.topicCounts.noteAll(messages, nowMs)
     if (this.order.admits(originKey, epoch, first, first + count - 1)) {
       this.delivery.deliver(bundle, messages, identity.id, isShared, nowMs)
       if (this.order.heldCount > 0) this.order.follow(originKey, epoch)
@@ -343,31 +339,6 @@ export class Router implements PublisherLinks {
       return 'too-old'
     }
     return timeToLiveS > 0 && ageMs > timeToLiveS * 1000 ? 'expired' : null
-  }
-
-  #countTopics({ topics, payloads }: BundleMessages, nowMs: number): void {
-    let [first, bytes] = [0, 0]
-    for (let i = 0; i < topics.length; i++) {
-      bytes += payloads[i * 2 + 1]! - payloads[i * 2]!
-      if (topics[i + 1] === topics[first]) continue
-      this.topicCounts.note(topics[first]!, i + 1 - first, bytes, nowMs)
-      first = i + 1
-      bytes = 0
-    }
-  }
-
-  /** Its age is unsigned, and the first copy may be the one that lied: the lowest that any copy shows is kept. */
-  #rememberSlow(bundle: Bundle): void {
-    if (this.#slow.size >= SLOW_MAX) this.#slow.delete(this.#slow.keys().next().value!)
-    this.#slow.set(bundle.key, bundle.heldSinceMs - bundle.ageMs)
-  }
-
-  #lowerAge(copy: Bundle): void {
-    const bornMs = this.#slow.get(copy.key)
-    const copyBornMs = copy.heldSinceMs - copy.ageMs
-    if (bornMs === undefined || copyBornMs <= bornMs) return
-    this.#slow.set(copy.key, copyBornMs)
-    this.#options.store.younger(copy.originKey, copy.epoch, copy.first, copy.ageMs)
   }
 
   #ignore(reason: IgnoreReason): void {

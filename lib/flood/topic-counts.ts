@@ -1,6 +1,8 @@
 // Which topics were heard lately, and how much on each: a bounded table for people. Not what anyone subscribed to, and no
 // part of routing. docs/api.md, "Topics".
 
+import type { BundleMessages } from './bundle.ts'
+
 /** What nobody could read through; a topic costs about 200 bytes. */
 export const TOPICS_COUNTED_MAX = 4_096
 /** Entries that may be passed over in the search for one that has not been heard since it was last looked at. */
@@ -51,6 +53,18 @@ export class TopicCounts {
     }
     if (this.#entries.size >= this.#topicsMax) this.#makeRoom()
     this.#entries.set(topic, { messages, bytes, heardMs: nowMs, isUsed: false })
+  }
+
+  /** As `note`, for all messages of a bundle: once for those in a row on one topic. */
+  noteAll({ topics, payloads }: BundleMessages, nowMs: number): void {
+    let [first, bytes] = [0, 0]
+    for (let i = 0; i < topics.length; i++) {
+      bytes += payloads[i * 2 + 1]! - payloads[i * 2]!
+      if (topics[i + 1] === topics[first]) continue
+      this.note(topics[first]!, i + 1 - first, bytes, nowMs)
+      first = i + 1
+      bytes = 0
+    }
   }
 
   /** All of them, those heard last first. */

@@ -1,7 +1,7 @@
 // One bundle on its way from the store to a subscriber, and taking it apart into messages. docs/protocol.md, "Bundles".
 
 import { CborReader } from '../../framing/cbor-reader.ts'
-import { type Bundle, BundleFlag, type BundleMessages, readBundleMessages, SIGNATURE_BYTES } from '../bundle.ts'
+import { type Bundle, BundleFlag, type BundleMessages, bornMs, readBundleMessages, SIGNATURE_BYTES } from '../bundle.ts'
 import { DeliveredMessage, type MessageOrigin } from '../message.ts'
 import { OWN_BUFFER_BYTES, type PayloadCopies, plainView } from '../payload-copies.ts'
 import type { TopicPattern } from '../topics.ts'
@@ -38,11 +38,6 @@ class AcknowledgedMessage extends DeliveredMessage {
   override ack(): void {
     this.#acknowledged()
   }
-}
-
-/** By the monotonic clock of this run; negative for what is older than it. */
-export function bornMs({ heldSinceMs, ageMs }: Bundle): number {
-  return heldSinceMs - ageMs
 }
 
 /** Whether its time-to-live, if it has one, is over. */
