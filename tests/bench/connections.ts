@@ -23,6 +23,11 @@ export interface IdleWork {
 /** The young generation grows in steps of megabytes, which would hide what a connection holds. */
 export const MEMORY_FLAGS: readonly string[] = ['--expose-gc', '--max-semi-space-size=1']
 
+/** Nodes tell each other of new ones, and forget what all hold some seconds after that: only then is a link at rest. */
+const TOLD_MS = 5_000
+/** By then V8 has also given back what making the connections took, once, at the cost of two collections. */
+const RESTING_MS = 20_000
+
 /** Dials, is proven, hangs up, one after the other. */
 export async function runHandshakes(crew: Crew, { count }: HandshakeWork): Promise<Figures> {
   const [listener, dialler] = [crew.workers[0]!, crew.workers[1]!]
@@ -46,10 +51,10 @@ export async function runMemory(crew: Crew, { count }: MemoryWork): Promise<Figu
   const first = Math.ceil(count / 2)
   await crew.open(crowd, false, first + count)
   await crowd.order('dialAll', address, 0, first)
-  await sleep(2_000)
+  await sleep(TOLD_MS)
   const before = await crew.memory(listener)
   await crowd.order('dialAll', address, first, first + count)
-  await sleep(2_000)
+  await sleep(TOLD_MS)
   const after = await crew.memory(listener)
   return {
     rssBytesPerLink: (after.rssBytes - before.rssBytes) / count,
@@ -64,7 +69,7 @@ export async function runIdle(crew: Crew, { neighbours, seconds }: IdleWork): Pr
   await listener.order('expect', 0, [])
   await crew.open(crowd, false, neighbours)
   await crowd.order('dialAll', address, 0, neighbours)
-  await sleep(Math.min(5_000, seconds * 1_000))
+  await sleep(Math.min(RESTING_MS, seconds * 1_000))
   await listener.order('mark')
   await sleep(seconds * 1_000)
   const { cpuMs } = await listener.order('usage')
