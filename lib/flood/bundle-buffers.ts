@@ -1,6 +1,6 @@
 // The memory of bundles: of this node's own, which is used again when the last queue has sent what it held of it, and of
-// large ones that others sent, which is given back then. At full speed, fresh memory for each bundle costs a tenth of the sender's time
-// in page faults alone, and a fifth where bundles have 1 MiB. docs/decisions/0008-young-garbage.md.
+// large ones that others sent, which is given back then. At full speed, fresh memory for each of our own costs a tenth of
+// the sender's time in page faults alone. docs/decisions/0008-young-garbage.md.
 
 import { bufferMade, giveBack } from '../memory.ts'
 

@@ -19,8 +19,8 @@ const PER_S_MAX = 1_000_000_000
 const LATE_US_MAX = 60_000_000
 
 /**
- * All but the time are whole numbers that fit 31 bits, from the beginning on: V8 keeps a field's kind of number in the shape of
- * its object, and throws away code that was compiled for another. See docs/decisions/0016-cold-code.md.
+ * All but the time are whole numbers that fit 31 bits, from the beginning on: V8 keeps a field's kind of number in the
+ * shape of its object, and throws away code that was compiled for another. See docs/decisions/0016-cold-code.md.
  */
 export class FillTime {
   #sinceMs: number = Number.NEGATIVE_INFINITY

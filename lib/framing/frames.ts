@@ -64,8 +64,8 @@ export interface Frame {
   /** False: this version has no such type. The frame was skipped and its body is empty. */
   readonly known: boolean
   /**
-   * The receiver's to read; it may share memory with what was pushed, so whoever keeps part of it copies. A large one that is a buffer
-   * of its own is the receiver's altogether; of a bundle's, memory.ts has not been told.
+   * The receiver's to read; it may share memory with what was pushed, so whoever keeps part of it copies. A large one that
+   * is a buffer of its own is the receiver's altogether; of a bundle's, memory.ts has not been told.
    */
   readonly body: Uint8Array
   /** Bytes of the body as the head has it; `body.length` unless the frame was skipped. */

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toHex } from '../../lib/bytes.ts'
-import { type BundleCarrier, BundleQueue } from '../../lib/flood/bundle-queue.ts'
+import { BundleQueue } from '../../lib/flood/bundle-queue.ts'
 import { LinkTrees, treeOf } from '../../lib/flood/link-trees.ts'
 import { type OutgoingFrame, SendQueue } from '../../lib/link/send-queue.ts'
 import { sealedBundle } from './bundles.ts'
+import { carrierOf } from './queue-carrier.ts'
 
 const NEIGHBOUR = { key: 'key', originKey: 'origin', peer: 'peer' }
 
@@ -25,22 +26,6 @@ function setUp(): {
     trees,
     keeping,
     bundles: new BundleQueue(NEIGHBOUR, carrierOf(queue), trees, keeping, counters),
-  }
-}
-
-/** A link that is nothing but its queue. */
-function carrierOf(queue: SendQueue): BundleCarrier {
-  return {
-    get bundleBytes() {
-      return queue.bundleBytes
-    },
-    get isStalled() {
-      return queue.isStalled
-    },
-    send: (into, frame) => queue.push(into, frame),
-    offer: (frame) => queue.offer(frame),
-    wouldTake: (bodyLength) => queue.wouldTake(bodyLength),
-    withdraw: (frame) => queue.withdraw(frame),
   }
 }
 

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type BundleCarrier, BundleQueue } from '../../lib/flood/bundle-queue.ts'
+import { BundleQueue } from '../../lib/flood/bundle-queue.ts'
 import { Checks } from '../../lib/flood/checks.ts'
 import { LinkTrees } from '../../lib/flood/link-trees.ts'
 import { Router } from '../../lib/flood/router.ts'
@@ -14,6 +14,7 @@ import type { CheckVerdict, Message } from '../../lib/types.ts'
 import { completedNative } from '../crypto/providers.ts'
 import { identities, keyPairOf, openNetwork } from '../identity/nodes.ts'
 import { type BundleInput, bundleBody, originKeyOf } from './bundles.ts'
+import { carrierOf } from './queue-carrier.ts'
 import { routerParts } from './router-parts.ts'
 
 const PAYLOAD: Uint8Array = Uint8Array.from({ length: 100_000 }, (_, i) => i * 7)
@@ -29,23 +30,16 @@ class QueuedLink {
   readonly bundles: BundleQueue
 
   constructor(number: number) {
-    const { queue } = this
-    const carrier: BundleCarrier = {
-      get bundleBytes() {
-        return queue.bundleBytes
-      },
-      get isStalled() {
-        return queue.isStalled
-      },
-      send: (into, frame) => queue.push(into, frame),
-      offer: (frame) => queue.offer(frame),
-      wouldTake: (bodyLength) => queue.wouldTake(bodyLength),
-      withdraw: (frame) => queue.withdraw(frame),
-    }
     const { key } = keyPairOf(number).identity
     const counters = { bundlesDropped: 0, bundlesWithdrawn: 0, bundlesAnnounced: 0 }
     const neighbour = { key, originKey: originKeyOf(number), peer: `${number}` }
-    this.bundles = new BundleQueue(neighbour, carrier, new LinkTrees(key, true), { isKeeping: () => true }, counters)
+    this.bundles = new BundleQueue(
+      neighbour,
+      carrierOf(this.queue),
+      new LinkTrees(key, true),
+      { isKeeping: () => true },
+      counters,
+    )
   }
 
   sendAll(): Uint8Array {
