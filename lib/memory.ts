@@ -9,6 +9,9 @@
 /** Smaller buffers cost less to leave to the collector. */
 export const OUTSIDE_BYTES_MIN = 1_024
 
+/** From this size on a message's bytes have a buffer of their own, and that buffer is given back or counted by `bufferMade`. */
+export const LARGE_BYTES_MIN = 16_384
+
 /**
  * Frees the memory of `bytes` now; every view of it is then empty. Only for whoever owns all of it: a part of a larger buffer
  * is left alone. Does nothing where this Node cannot do it.

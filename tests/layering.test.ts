@@ -40,7 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'streams',
     'direct',
   ],
-  mesh: ['base', 'io', 'crypto', 'identity', 'link', 'discovery', 'flood', 'wiring', 'streams', 'direct'],
+  mesh: ['base', 'io', 'identity', 'link', 'flood', 'wiring', 'streams', 'direct'],
   'json-schema': ['base'],
   index: ['base', 'identity', 'flood', 'mesh', 'streams', 'direct'],
 }

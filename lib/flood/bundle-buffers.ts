@@ -2,13 +2,10 @@
 // large ones that others sent, which is given back then. At full speed, fresh memory for each of our own costs a tenth of
 // the sender's time in page faults alone. docs/decisions/0008-young-garbage.md.
 
-import { bufferMade, giveBack } from '../memory.ts'
+import { bufferMade, giveBack, LARGE_BYTES_MIN } from '../memory.ts'
 
 /** Kept for reuse in all. */
 const FREE_BYTES_MAX: number = 4 * 1_048_576
-
-/** A smaller body shares its memory with others, or is not worth the trouble. */
-const RECEIVED_BYTES_MIN = 16_384
 
 /** One buffer and how many still read it. Who keeps a bundle's bytes beyond the call that gave them must hold its buffer. */
 export class BundleBuffer<Bytes extends Uint8Array = Uint8Array> {
@@ -43,7 +40,7 @@ export class BundleBuffer<Bytes extends Uint8Array = Uint8Array> {
 
 /** Of a frame body that is a large buffer of its own, held once; null for any other. */
 export function receivedBuffer(body: Uint8Array): BundleBuffer | null {
-  if (body.length < RECEIVED_BYTES_MIN || body.length !== body.buffer.byteLength) return null
+  if (body.length < LARGE_BYTES_MIN || body.length !== body.buffer.byteLength) return null
   return new BundleBuffer(body, () => giveBack(body))
 }
 

@@ -2,14 +2,12 @@
 // a kept payload then holds at most one slab in memory.
 
 import { copyBytes } from '../bytes.ts'
-import { bufferMade } from '../memory.ts'
+import { bufferMade, LARGE_BYTES_MIN } from '../memory.ts'
 
 /** Most memory that a small payload which is kept keeps with it. */
 export const SLAB_BYTES = 8_192
 /** From this size on a payload gets a buffer of its own. */
 export const OWN_BUFFER_BYTES = 2_048
-/** Left to the collector in step: smaller ones come with enough objects beside them. */
-const COUNTED_BYTES_MIN = 16_384
 
 export class PayloadCopies {
   #slab = new Uint8Array(SLAB_BYTES)
@@ -19,7 +17,7 @@ export class PayloadCopies {
   copy(bytes: Uint8Array, start: number, end: number): Uint8Array {
     const length = end - start
     if (length >= OWN_BUFFER_BYTES) {
-      if (length >= COUNTED_BYTES_MIN) bufferMade(length)
+      if (length >= LARGE_BYTES_MIN) bufferMade(length)
       return copyBytes(bytes.subarray(start, end))
     }
     if (this.#used + length > SLAB_BYTES) {

@@ -65,7 +65,7 @@ export interface RouterActions {
   ownEpochMet(epoch: number): void
   /** A new bundle of this origin came over that link by itself. */
   heard(originKey: string, linkKey: string, nowMs: number): void
-  /** A new retained bundle, verified, of another node or of an earlier run of ours; `linkKey` is who brought it. */
+  /** A new retained bundle, verified, of another node or of an earlier run of ours; `linkKey` is who brought it. Its bytes are good for this call. */
   retainedCame(identity: Identity, bundle: Bundle, messages: BundleMessages, linkKey: string): void
 }
 
@@ -267,10 +267,7 @@ export class Router implements PublisherLinks {
     if (!isAsked) this.#slowAges.came(bundle)
     store.put(bundle, messages.topics)
     const isShared = isAsked ? this.#forwardRepaired(link, bundle) : this.#forward(link, bundle, isMissed)
-    if (bundle.flags & BundleFlag.retained) {
-      bundle.buffer?.leave()
-      actions.retainedCame(identity, bundle, messages, link.key)
-    }
+    if (bundle.flags & BundleFlag.retained) actions.retainedCame(identity, bundle, messages, link.key)
     if (originKey === ownOriginKey) return
     this.topicCounts.noteAll(messages, nowMs)
     if (this.order.admits(originKey, epoch, first, first + count - 1)) {

@@ -10,7 +10,7 @@ import {
   PEERS_BYTES_MAX,
   WANT_BYTES_MAX,
 } from '../limits.ts'
-import { bufferMade, giveBack, OUTSIDE_BYTES_MIN } from '../memory.ts'
+import { bufferMade, giveBack, LARGE_BYTES_MIN, OUTSIDE_BYTES_MIN } from '../memory.ts'
 import { readVarint, VARINT_BYTES_MAX, varintLength, writeVarint } from './varint.ts'
 
 /** Every frame type of version 1. */
@@ -98,8 +98,6 @@ export function encodeFrame(type: number, body: Uint8Array): Uint8Array {
 /** Pieces below this many bytes are gathered when they have to wait. */
 const SMALL_PIECE_BYTES = 1_024
 const SLAB_BYTES = 16_384
-/** From this size on, a body that does not lie in one piece is put together as the pieces come. */
-const LARGE_BODY_BYTES = 16_384
 const EMPTY_BODY: Uint8Array = new Uint8Array(0)
 
 /**
@@ -215,9 +213,9 @@ export class FrameReader {
     return { type, known: true, body: length === 0 ? EMPTY_BODY : first.subarray(bodyAt, end), length }
   }
 
-  /** Whether a body that begins here should be put together piece by piece. */
+  /** Whether a body that begins here does not lie in one piece, and should be put together as the pieces come. */
   #isLarge(length: number): boolean {
-    return length >= LARGE_BODY_BYTES && this.#at + length > (this.#pieces[0]?.length ?? 0)
+    return length >= LARGE_BYTES_MIN && this.#at + length > (this.#pieces[0]?.length ?? 0)
   }
 
   /** Moves what is here of the large body to its place; true when that is all of it. */
@@ -336,6 +334,6 @@ export class FrameReader {
 
 /** Room that is about to be filled to its end; clearing it first would cost as much as filling it. */
 function room(length: number): Uint8Array {
-  if (length < LARGE_BODY_BYTES) return new Uint8Array(length)
+  if (length < LARGE_BYTES_MIN) return new Uint8Array(length)
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }
