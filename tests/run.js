@@ -3,8 +3,8 @@
 //
 // Tests that touch nothing but memory share a process by the folder; those with processes, sockets and namespaces have one
 // a file, and run the built program. Two processes run at a time.
-import { spawn, spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -82,15 +82,13 @@ if (apart.length > 0) {
   runs.unshift([...OPTIONS, ...each, ...apart])
 }
 
-/** The program as an installed package has it, in a folder that packages are found from. */
-function buildProgram() {
+/** The program as an installed package has it, in a folder that packages are found from. Beside it, what went into it. */
+async function buildProgram() {
   const root = join(here, '..')
   const folder = join(root, 'node_modules/.cache/meshd-program')
-  const typescript = join(root, 'node_modules/typescript/bin/tsc')
-  const options = ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')]
-  const again = ['--incremental', '--tsBuildInfoFile', join(folder, 'build-info')]
-  const { status } = spawnSync(process.execPath, [typescript, ...options, ...again], { stdio: 'inherit' })
-  if (status !== 0) process.exit(1)
+  const { bundle } = await import('../cli/bundle.js')
+  const metafile = await bundle(join(folder, 'dist/cli'))
+  writeFileSync(join(folder, 'bundle.json'), JSON.stringify(metafile))
   for (const path of ['package.json', 'cli/meshd.js']) {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
     copyFileSync(join(root, path), join(folder, path))
@@ -136,7 +134,7 @@ function run(parameters, isFolder) {
 }
 
 if (apart.length > 0) {
-  process.env.MESHD_TEST_PROGRAM = buildProgram()
+  process.env.MESHD_TEST_PROGRAM = await buildProgram()
   await run(runs.shift(), false)
 }
 await Promise.all(

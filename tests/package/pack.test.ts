@@ -121,6 +121,7 @@ async function use(t: TestContext, home: string): Promise<void> {
       'cli/meshd.js',
       'dist/lib/index.js',
       'dist/lib/index.d.ts',
+      'dist/cli/LICENSES.txt',
       'docs/protocol.md',
       'spec/meshd.cddl',
     ]) {

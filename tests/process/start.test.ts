@@ -1,8 +1,8 @@
 // What a start loads. How long it takes depends on the machine; what takes the time is what is loaded, and that is held here.
 
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { folder, LOCAL, Program } from '../cli/program.ts'
@@ -13,10 +13,15 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Of the program that runs: the checkout, or where it was built. */
 const PROGRAM_ROOT = join(dirname(MESHD), '../')
 
+/** Where the program is built into few files: which sources are in which, by their paths below the checkout. */
+const BUNDLE = join(PROGRAM_ROOT, 'bundle.json')
+
 /** What runs the TypeScript of a checkout; a package has none of it. */
 const OF_THE_CHECKOUT = /^(tsx|esbuild|get-tsconfig|resolve-pkg-maps|@esbuild\/.*|source-map.*)$/
 
 interface Loaded {
+  /** Files of this program that were read. */
+  readonly files: number
   readonly packages: ReadonlySet<string>
   /** Modules of packages, by what follows `node_modules/`. */
   readonly modules: readonly string[]
@@ -32,19 +37,35 @@ async function start(context: TestContext, args: readonly string[], until: RegEx
   const packages = new Set<string>()
   const modules: string[] = []
   const own = new Set<string>()
-  for (const [, place] of program.err.matchAll(/^loaded (.+)$/gm)) {
-    const path = place!.replace(/^file:\/\//, '').replace(/\?.*$/, '')
-    const below = path.startsWith(PROGRAM_ROOT) ? path.slice(PROGRAM_ROOT.length) : path
-    const module = /.*node_modules\/(.+)/.exec(below)?.[1] ?? ''
+  const files = loadedFiles(program.err)
+  for (const source of files.flatMap(sourcesOf)) {
+    const module = /.*node_modules\/(.+)/.exec(source)?.[1] ?? ''
     const name = /^(?:@[^/]+\/)?[^/]+/.exec(module)?.[0]
     modules.push(module)
     if (name !== undefined && !name.startsWith('node:') && existsSync(`${ROOT}node_modules/${name}`)) {
       if (!OF_THE_CHECKOUT.test(name)) packages.add(name)
-    } else if (below !== path && !below.startsWith('tests/')) {
-      own.add(below.replace(/^dist\//, '').replace(/\.[jt]s$/, ''))
+    } else if (!source.startsWith('/') && !source.startsWith('tests/')) {
+      own.add(source.replace(/\.[jt]s$/, ''))
     }
   }
-  return { packages, modules, own: [...own] }
+  return { files: files.filter((file) => file.startsWith('dist/')).length, packages, modules, own: [...own] }
+}
+
+/** What a program that was preloaded with PRELOAD said it loads; below its root as relative paths. */
+function loadedFiles(log: string): string[] {
+  return Array.from(log.matchAll(/^loaded (.+)$/gm), ([, place]) => {
+    const path = place!.replace(/^file:\/\//, '').replace(/\?.*$/, '')
+    return path.startsWith(PROGRAM_ROOT) ? path.slice(PROGRAM_ROOT.length) : path
+  })
+}
+
+const bundled: Record<string, { inputs: object }> = existsSync(BUNDLE)
+  ? (JSON.parse(readFileSync(BUNDLE, 'utf8')) as { outputs: Record<string, { inputs: object }> }).outputs
+  : {}
+
+/** The sources that went into a file, or that file. */
+function sourcesOf(file: string): string[] {
+  return Object.keys(bundled[join(relative(ROOT, PROGRAM_ROOT), file)]?.inputs ?? { [file]: null })
 }
 
 test('a node without a data folder, mDNS and HTTP loads nothing for them, nor for schemas and the local API', async (t) => {
@@ -75,4 +96,11 @@ test('help loads neither the library nor any command', async (t) => {
     own.filter((path) => path.startsWith('lib/') || /^cli\/(run|client\/(?!flags))/.test(path)),
     [],
   )
+})
+
+test('the built program is read from few files', {
+  skip: existsSync(BUNDLE) ? false : 'not built: run tests/run.js',
+}, async (t) => {
+  const { files } = await start(t, ['run', '--json', '--ephemeral', ...LOCAL], /"listening"/)
+  assert.ok(files > 0 && files <= 40, `${files}`)
 })
