@@ -3,9 +3,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { childScript } from '../tools/child-script.ts'
 import type { Answer, FaultNodeOptions, Order, Report } from './fault-node.ts'
 
-const NODE = fileURLToPath(new URL('fault-node.ts', import.meta.url))
+const NODE = childScript(fileURLToPath(new URL('fault-node.ts', import.meta.url)))
 
 export class FaultProcess {
   readonly #options: FaultNodeOptions
@@ -21,7 +22,7 @@ export class FaultProcess {
 
   /** Resolves when the node has started. */
   async start(): Promise<void> {
-    const command = [process.execPath, '--import', 'tsx', NODE, JSON.stringify(this.#options)]
+    const command = [process.execPath, NODE, JSON.stringify(this.#options)]
     if (this.#namespace !== null) command.unshift('ip', 'netns', 'exec', this.#namespace)
     const child = spawn(command[0]!, command.slice(1), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -11,9 +11,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { childScript } from '../tools/child-script.ts'
 import type { StormAnswer, StormOrder, StormReport } from './storm-node.ts'
 
-const NODE = fileURLToPath(new URL('storm-node.ts', import.meta.url))
+const NODE = childScript(fileURLToPath(new URL('storm-node.ts', import.meta.url)))
 
 export interface StormPlan {
   readonly newcomers: number
@@ -123,7 +124,7 @@ function at(values: readonly number[], share: number): number {
 }
 
 class StormProcess {
-  readonly #child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', NODE], {
+  readonly #child: ChildProcess = spawn(process.execPath, [NODE], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, NODE_OPTIONS: '' },
   })

@@ -7,11 +7,12 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { peerIdOf } from '../../lib/identity/peer-id.ts'
+import { childScript } from '../tools/child-script.ts'
 import { createNamespaces, type Namespace, skipWithoutNamespaces } from './namespaces.ts'
 
 const TAG = '0123456789abcdef'
 const OTHER_TAG = 'fedcba9876543210'
-const program = fileURLToPath(new URL('./discoverer.ts', import.meta.url))
+const program = childScript(fileURLToPath(new URL('./discoverer.ts', import.meta.url)))
 const skip = skipWithoutNamespaces()
 
 interface Line {
@@ -27,7 +28,7 @@ class Discoverer {
   #rest = ''
 
   constructor(namespace: Namespace, number: number, tag: string, port: number) {
-    const parameters = ['--import', 'tsx', program, String(number), tag, String(port)]
+    const parameters = [program, String(number), tag, String(port)]
     this.child = namespace.spawn(process.execPath, parameters, { stdio: ['pipe', 'pipe', 'inherit'] })
     this.child.stdout!.on('data', (chunk) => {
       const lines = (this.#rest + chunk).split('\n')

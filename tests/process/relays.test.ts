@@ -9,9 +9,10 @@ import { fileURLToPath } from 'node:url'
 import { FrameType } from '../../lib/framing/frames.ts'
 import { publicKeyOfPeerId } from '../../lib/identity/peer-id.ts'
 import { folder, meshd, Program } from '../cli/program.ts'
+import { childScript } from '../tools/child-script.ts'
 import { freePort } from './meshd.ts'
 
-const RELAY = fileURLToPath(new URL('./recording-relay.ts', import.meta.url))
+const RELAY = childScript(fileURLToPath(new URL('./recording-relay.ts', import.meta.url)))
 const STAY_A_LINE = ['--no-mdns', '--degree', '0']
 
 interface Started {
@@ -42,7 +43,7 @@ async function line(context: TestContext): Promise<Line> {
   const node = (name: string, ...more: string[]): Program =>
     meshd(context, ['--json', ...STAY_A_LINE, '--data-dir', join(dir, name), '--name', name, ...more])
   const relay = (file: string, i: number): Program =>
-    new Program(context, process.execPath, ['--import', 'tsx', RELAY, file, at(i + 1), at(i)])
+    new Program(context, process.execPath, [RELAY, file, at(i + 1), at(i)])
   const nodes = await Promise.all([
     listening(node('alice', '--listen', at(0))),
     ...files.map((file, i) => listening(relay(file, i))),

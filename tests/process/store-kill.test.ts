@@ -14,9 +14,10 @@ import { nodeDatabases } from '../../lib/io/database.ts'
 import type { DurableStore } from '../../lib/store/durable-store.ts'
 import { openDurableStore } from '../../lib/store/open-durable.ts'
 import { ALL, originKeyOf, testBundle } from '../store/bundles.ts'
+import { childScript } from '../tools/child-script.ts'
 import { chance } from '../virtual/chance.ts'
 
-const child = fileURLToPath(new URL('./store-child.ts', import.meta.url))
+const child = childScript(fileURLToPath(new URL('./store-child.ts', import.meta.url)))
 const networkId = new Uint8Array(32).fill(4)
 
 interface Opened {
@@ -38,7 +39,7 @@ async function open(path: string, bytesMax = 100_000_000): Promise<Opened> {
 
 /** Runs the child until it has confirmed `confirmations` times, then kills it. The last number that it confirmed. */
 async function killed(path: string, epoch: number, confirmations: number): Promise<number> {
-  const process: ChildProcess = spawn('node', ['--import', 'tsx', child, path, String(epoch)], {
+  const process: ChildProcess = spawn('node', [child, path, String(epoch)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let confirmed = -1
