@@ -67,6 +67,10 @@ export const WANT_RANGES_MAX = 1_024
 /** One answer: what a slow link of 1 Mbit/s carries in the time that its asker waits. */
 export const ANSWER_BUNDLES_MAX = 256
 export const ANSWER_BYTES_MAX = 1_048_576
+/** The same over a link that carries as much in half that time; what is on its way does not leave the store too soon. */
+export const FAST_ANSWER_BYTES_MAX = 4_194_304
+/** Half of the time that an asker waits. */
+export const CARRIED_MS = 5_000
 /** What one neighbour may make us remember of its claims: an entry for each origin there may be, and two ranges for each. */
 export const CLAIM_ENTRIES_MAX = 65_536
 export const CLAIM_RANGES_MAX = 131_072

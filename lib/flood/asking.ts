@@ -26,8 +26,11 @@ const BEHIND_WAIT_MS = 100
 const BEHIND_ANSWER_WAIT_MS = 1_000
 /** Claims in one want: with each of another origin it still fits its frame. */
 const WANT_CLAIMS_MAX = 960
-/** Least numbers that are asked for when there are more, however little came the last time. */
-const WANT_NUMBERS_MIN = 256
+/**
+ * Least numbers that are asked for when there are more, however little came the last time: as many of the longest messages as an answer
+ * has room for, and as many again. The rest is left to others.
+ */
+const WANT_NUMBERS_MIN = 8
 /** Claims looked at in one step, and how many make one unit of work. */
 const LOOKS_PER_STEP = 1_024
 const LOOKS_PER_COST = 8

@@ -22,6 +22,8 @@ const HOPS_TOLD_MAX = 255
 /** What a bundle queue needs of the link that carries it. */
 export interface BundleCarrier {
   readonly bundleBytes: number
+  /** That went out within the last CARRIED_MS or somewhat less. */
+  readonly carriedBytes: number
   readonly isStalled: boolean
   send(into: SendClass, frame: OutgoingFrame): void
   offer(frame: OutgoingFrame): boolean
@@ -73,6 +75,10 @@ export class BundleQueue implements FloodLink, RepairLink {
     this.#carrier = carrier
     this.#counters = counters
     this.#concluded = concluded
+  }
+
+  get carriedBytes(): number {
+    return this.#carrier.carriedBytes
   }
 
   get bundleBytes(): number {

@@ -1,7 +1,7 @@
 // What one neighbour is given when it asks: whole bundles from the store, in steps, closed by `given`. One answer at a time;
 // the next one begins when the last has left, so that what waits for a slow reader is bounded. docs/protocol.md, "Repair".
 
-import { ANSWER_BUNDLES_MAX, ANSWER_BYTES_MAX } from '../limits.ts'
+import { ANSWER_BUNDLES_MAX, ANSWER_BYTES_MAX, FAST_ANSWER_BYTES_MAX } from '../limits.ts'
 import type { Bundle } from './bundle.ts'
 import type { BundleStore, StoredBundle } from './bundle-store.ts'
 import { type EpochNumbers, encodeGiven, type Want } from './repair-frames.ts'
@@ -17,9 +17,18 @@ const RETAINED_LOOKS_MAX = 256
 /** Units of work (see `Repair.tick`) for a look into the store and for a bundle. */
 const LOOK_COST = 1
 const BUNDLE_COST = 4
+/** Answers of more than ANSWER_BYTES_MAX that may wait to be sent at a time, over all links: their bytes are copies. */
+export const LONG_ANSWERS_MAX = 8
+
+/** Answers of more than ANSWER_BYTES_MAX to all neighbours that wait to be sent. */
+export interface LongAnswers {
+  count: number
+}
 
 /** Where an answer goes. */
 export interface GivingLink {
+  /** Bytes that went out over it within the last CARRIED_MS or somewhat less. */
+  readonly carriedBytes: number
   give(bundle: Bundle): void
   conclude(body: Uint8Array, left: () => void): void
 }
@@ -28,16 +37,20 @@ export class Giving {
   readonly #store: BundleStore
   readonly #link: GivingLink
   readonly #counters: { given: number }
+  readonly #longAnswers: LongAnswers
   #answer: Answer | null = null
   /** All of an answer is queued; it has not left. */
   #isLeaving = false
+  /** What is answered, or leaving, is a long answer. */
+  #isLong = false
   #next: Want | null = null
   #isClosed = false
 
-  constructor(store: BundleStore, link: GivingLink, counters: { given: number }) {
+  constructor(store: BundleStore, link: GivingLink, counters: { given: number }, longAnswers: LongAnswers) {
     this.#store = store
     this.#link = link
     this.#counters = counters
+    this.#longAnswers = longAnswers
   }
 
   /** True: `work` has something to do, now. */
@@ -48,7 +61,7 @@ export class Giving {
   /** The neighbour asks. While it is being answered, only its newest want waits. */
   want(want: Want): void {
     if (this.#answer !== null || this.#isLeaving) this.#next = want
-    else this.#answer = new Answer(this.#store, want)
+    else this.#answer = new Answer(this.#store, want, this.#begin())
   }
 
   /** One step of the answer. Returns the work that it was. */
@@ -72,10 +85,26 @@ export class Giving {
     this.#isClosed = true
     this.#answer = null
     this.#next = null
+    this.#end()
+  }
+
+  /** An answer begins: the most bytes that it may have. */
+  #begin(): number {
+    const bytesMax = Math.min(FAST_ANSWER_BYTES_MAX, this.#link.carriedBytes)
+    if (bytesMax <= ANSWER_BYTES_MAX || this.#longAnswers.count >= LONG_ANSWERS_MAX) return ANSWER_BYTES_MAX
+    this.#isLong = true
+    this.#longAnswers.count++
+    return bytesMax
+  }
+
+  #end(): void {
+    if (this.#isLong) this.#longAnswers.count--
+    this.#isLong = false
   }
 
   #left(): void {
     if (this.#isClosed) return
+    this.#end()
     this.#isLeaving = false
     const next = this.#next
     this.#next = null
@@ -95,6 +124,7 @@ class Answer {
   readonly request: number
   readonly #store: BundleStore
   readonly #want: Want
+  readonly #bytesMax: number
   /** `Bundle.key` of what was given. */
   readonly #given = new Set<string>()
   #bytes = 0
@@ -109,10 +139,11 @@ class Answer {
   isOver = false
   more = false
 
-  constructor(store: BundleStore, want: Want) {
+  constructor(store: BundleStore, want: Want, bytesMax: number) {
     this.request = want.request
     this.#store = store
     this.#want = want
+    this.#bytesMax = bytesMax
   }
 
   advance(step: Step, give: (bundle: Bundle) => void): void {
@@ -188,14 +219,14 @@ class Answer {
   }
 
   #scan(originKey: string, epoch: number, first: number, last: number, bundlesMax: number): StoredBundle[] {
-    const bytesMax = Math.max(1, ANSWER_BYTES_MAX - this.#bytes)
+    const bytesMax = Math.max(1, this.#bytesMax - this.#bytes)
     return this.#store.scanSequences(originKey, epoch, first, last, this.#want.ageMsMax, { bundlesMax, bytesMax })
   }
 
   /** Gives it, or ends the answer because it is one too many. */
   #giveOne(bundle: Bundle, step: Step, give: (bundle: Bundle) => void): boolean {
     const bytes = this.#bytes + bundle.sealed.length
-    if (this.#given.size > 0 && (this.#given.size >= ANSWER_BUNDLES_MAX || bytes > ANSWER_BYTES_MAX)) {
+    if (this.#given.size > 0 && (this.#given.size >= ANSWER_BUNDLES_MAX || bytes > this.#bytesMax)) {
       this.isOver = true
       this.more = true
       return false

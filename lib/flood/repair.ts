@@ -11,7 +11,7 @@ import { type Bundle, originIn } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
 import { type Claim, Claims } from './claims.ts'
 import { Digests } from './digests.ts'
-import { Giving } from './giving.ts'
+import { Giving, type LongAnswers } from './giving.ts'
 import { type LinkTrees, treeOf } from './link-trees.ts'
 import { decodeGiven, decodeHave, decodeWant, keyBytes } from './repair-frames.ts'
 import type { Seen } from './seen.ts'
@@ -40,6 +40,8 @@ export interface RepairLink {
   /** Its `Bundle.originKey`. */
   readonly originKey: string
   readonly trees: Pick<LinkTrees, 'isAble' | 'isAnnounced' | 'isAnnouncing'>
+  /** Bytes that went out over it within the last CARRIED_MS or somewhat less. */
+  readonly carriedBytes: number
   /** Queues a `have` or `want` before all bundles. */
   tell(type: number, body: Uint8Array): void
   /** Queues a bundle behind those given before, beside new ones; withdraws the copy that waits among these. */
@@ -112,6 +114,7 @@ export class Repair {
   readonly #ownBucket: number
   readonly #world: AskingWorld
   readonly #asked = new AskedNumbers()
+  readonly #longAnswers: LongAnswers = { count: 0 }
   readonly #arriving = new Arriving()
   readonly #sides = new Map<string, Side>()
   /** The same, in the order in which they have their turn. */
@@ -194,7 +197,7 @@ export class Repair {
       overdue: (originKey, nowMs) => this.#options.trees.graft(link.key, originKey, nowMs),
       settled: (claim, nowMs) => settling.add(claim, nowMs),
     })
-    const giving = new Giving(store, link, this.counters)
+    const giving = new Giving(store, link, this.counters, this.#longAnswers)
     this.#isAdditionNoted = false
     const side: Side = { link, upMs: nowMs, claims, telling, asking, giving, settling }
     this.#sides.set(link.key, side)

@@ -156,6 +156,11 @@ export class Link {
     return this.#outflow.queue.bundleBytes
   }
 
+  /** Bytes that went out within the last CARRIED_MS or somewhat less. */
+  get carriedBytes(): number {
+    return this.#outflow.carriedBytes
+  }
+
   get isStalled(): boolean {
     return this.#outflow.queue.isStalled
   }

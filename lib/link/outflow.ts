@@ -4,7 +4,7 @@
 import { recordBuffers } from '../framing/record-buffers.ts'
 import { type RecordSealer, sealedLength } from '../framing/records.ts'
 import type { Clock, Socket } from '../io/world.ts'
-import { RECORD_PLAIN_BYTES_MAX, SOCKET_UNSENT_BYTES_MAX } from '../limits.ts'
+import { CARRIED_MS, RECORD_PLAIN_BYTES_MAX, SOCKET_UNSENT_BYTES_MAX } from '../limits.ts'
 import { type OutgoingFrame, type QueueBudget, type SendClass, SendQueue } from './send-queue.ts'
 
 /** One buffer for all links: a record is sealed out of it before the next is filled. */
@@ -28,6 +28,10 @@ export class Outflow {
   #writtenBytes = 0
   #handedBytes = 0
   #progressMs: number
+  /** The period of CARRIED_MS / 2 that is counted now, and what the system took in the one before. */
+  #periodMs: number
+  #handedBeforePeriod = 0
+  #lastPeriodBytes = 0
   /** Sent once everything before it has gone. */
   #last: OutgoingFrame | null = null
 
@@ -46,6 +50,7 @@ export class Outflow {
     this.#counters = counters
     this.#progressed = progressed
     this.#progressMs = clock.nowMs()
+    this.#periodMs = this.#progressMs
   }
 
   /** Bytes that wait here and in the socket. */
@@ -56,6 +61,12 @@ export class Outflow {
   /** Since when the other end has taken nothing that waits for it; null while nothing does. */
   get stuckSinceMs(): number | null {
     return this.#socket.unsentBytes > 0 ? this.#progressMs : null
+  }
+
+  /** Bytes that the system took within the last CARRIED_MS or somewhat less. */
+  get carriedBytes(): number {
+    this.measureProgress(this.#clock.nowMs())
+    return this.#lastPeriodBytes + this.#handedBytes - this.#handedBeforePeriod
   }
 
   /** Everything was handed to the socket, `endWith`'s frame included. */
@@ -129,6 +140,11 @@ export class Outflow {
     const handed = this.#writtenBytes - this.#socket.unsentBytes
     if (handed > this.#handedBytes || this.#socket.unsentBytes === 0) this.#progressMs = nowMs
     this.#handedBytes = handed
+    const elapsedMs = nowMs - this.#periodMs
+    if (elapsedMs < CARRIED_MS / 2) return
+    this.#lastPeriodBytes = elapsedMs < CARRIED_MS ? handed - this.#handedBeforePeriod : 0
+    this.#handedBeforePeriod = handed
+    this.#periodMs = nowMs
   }
 
   #schedule(): void {

@@ -267,6 +267,28 @@ test('all that was asked and did not come is struck at the end of an answer, and
   assert.deepEqual(side.wanted(A), [10, 10])
 })
 
+test('after an answer of few long messages a neighbour is asked for few, and others for the rest at the same time', () => {
+  const node = new Node()
+  const [one, two] = [node.side(), node.side()]
+  one.claim(A, [0, 29])
+  node.run(300)
+  two.claim(A, [0, 29])
+  node.run(600)
+  assert.deepEqual([one.wanted(A), two.wants.length], [[0, 29], 0])
+  one.came(A, 0, 0)
+  one.given(true)
+  node.run(600)
+  assert.equal(countNumbers(one.wanted(A)) + countNumbers(two.wanted(A)), 29)
+  const few = [one, two].find((side) => countNumbers(side.wanted(A)) === 8)
+  assert.equal(few, one)
+  one.came(A, one.wanted(A)[0]!, one.wanted(A)[1]!)
+  two.came(A, two.wanted(A)[0]!, two.wanted(A)[1]!)
+  one.given(false)
+  two.given(false)
+  node.run(1_000)
+  assert.equal(node.asked.isEmpty, true)
+})
+
 test('claims that are dropped or closed leave nothing behind', () => {
   const node = new Node()
   const side = node.side()

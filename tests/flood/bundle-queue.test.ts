@@ -65,6 +65,7 @@ test('a full queue drops at once, and foresees it', () => {
   const { counters, trees, keeping } = setUp()
   const full = {
     bundleBytes: 5,
+    carriedBytes: 0,
     isStalled: true,
     send: () => {},
     offer: () => false,

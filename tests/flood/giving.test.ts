@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Bundle, BundleFlag } from '../../lib/flood/bundle.ts'
-import { Giving } from '../../lib/flood/giving.ts'
+import { Giving, LONG_ANSWERS_MAX } from '../../lib/flood/giving.ts'
 import { decodeGiven, type EpochNumbers } from '../../lib/flood/repair-frames.ts'
-import { ANSWER_BUNDLES_MAX, ANSWER_BYTES_MAX } from '../../lib/limits.ts'
+import { ANSWER_BUNDLES_MAX, ANSWER_BYTES_MAX, FAST_ANSWER_BYTES_MAX } from '../../lib/limits.ts'
 import { seeded } from '../crypto/seeded.ts'
 import { FakeStore, plainBundle, plainOriginKey } from './fake-store.ts'
 
@@ -15,15 +15,21 @@ class Ends {
   readonly given: Bundle[] = []
   readonly answers: { request: number; more: boolean }[] = []
   readonly counters = { given: 0 }
+  readonly longAnswers = { count: 0 }
   readonly giving: Giving
   /** The most bundles of one step. */
   stepMax = 0
   left: (() => void) | null = null
   nowMs = 0
+  carriedBytes = 0
 
   constructor() {
     this.store = new FakeStore({ nowMs: () => this.nowMs })
+    const ends = this
     const link = {
+      get carriedBytes() {
+        return ends.carriedBytes
+      },
       give: (bundle: Bundle) => {
         this.given.push(bundle)
       },
@@ -32,7 +38,7 @@ class Ends {
         this.left = left
       },
     }
-    this.giving = new Giving(this.store, link, this.counters)
+    this.giving = new Giving(this.store, link, this.counters, this.longAnswers)
   }
 
   want(request: number, wanted: readonly EpochNumbers[], ageMsMax = 1_000): void {
@@ -117,6 +123,33 @@ test('an answer has at most a mebibyte, but at least one bundle', () => {
     ends.answers.map(({ more }) => more),
     [true, true, true, false],
   )
+})
+
+test('over a link that has carried more lately an answer has as much, and four mebibytes at most', () => {
+  const ends = new Ends()
+  for (let first = 0; first < 8; first++) ends.store.put(plainBundle({ originKey: A, first, bytes: 1_000_000 }), null)
+  const answer = (request: number): number => {
+    const before = ends.given.length
+    ends.want(request, [ask(A, 0, 7)])
+    ends.work()
+    ends.left!()
+    return ends.given.length - before
+  }
+  assert.equal(answer(1), 1)
+  ends.carriedBytes = 3_000_000
+  assert.equal(answer(2), 3)
+  ends.carriedBytes = 100_000_000
+  assert.equal(FAST_ANSWER_BYTES_MAX, 4_194_304)
+  assert.equal(answer(3), 4)
+  ends.longAnswers.count = LONG_ANSWERS_MAX
+  assert.equal(answer(4), 1, 'when enough of them wait, answers are short')
+  assert.equal(ends.longAnswers.count, LONG_ANSWERS_MAX)
+  ends.longAnswers.count = 0
+  ends.want(5, [ask(A, 0, 7)])
+  ends.work()
+  assert.equal(ends.longAnswers.count, 1)
+  ends.giving.close()
+  assert.equal(ends.longAnswers.count, 0)
 })
 
 test('what is older than the asker wants stays, current retained ones aside, and costs bounded steps', () => {

@@ -8,6 +8,7 @@ export function carrierOf(queue: SendQueue): BundleCarrier {
     get bundleBytes() {
       return queue.bundleBytes
     },
+    carriedBytes: 0,
     get isStalled() {
       return queue.isStalled
     },

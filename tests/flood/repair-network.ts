@@ -366,6 +366,8 @@ export class SimLink implements RepairLink {
     this.#bytesPerMs = bytesPerMs
   }
 
+  readonly carriedBytes = 0
+
   tell(type: number, body: Uint8Array): void {
     if (type === FrameType.want) this.#network.node(this.#from).asks(this.to, body)
     if (this.holdsBack(type)) return

@@ -5,7 +5,13 @@ import { MeshError } from '../../lib/errors.ts'
 import { encodeCbor } from '../../lib/framing/cbor.ts'
 import { encodeFrame, FrameType } from '../../lib/framing/frames.ts'
 import { encodeGoodbye, GoodbyeCode } from '../../lib/framing/goodbye.ts'
-import { FRAMES_PER_TURN_MAX, LINK_QUEUE_BYTES_MAX, SOCKET_UNSENT_BYTES_MAX, TURN_MS_MAX } from '../../lib/limits.ts'
+import {
+  CARRIED_MS,
+  FRAMES_PER_TURN_MAX,
+  LINK_QUEUE_BYTES_MAX,
+  SOCKET_UNSENT_BYTES_MAX,
+  TURN_MS_MAX,
+} from '../../lib/limits.ts'
 import type { LinkContext } from '../../lib/link/link.ts'
 import { type OutgoingFrame, plainFrame } from '../../lib/link/send-queue.ts'
 import { keyPairOf } from '../identity/nodes.ts'
@@ -533,6 +539,29 @@ test('no more than 256 KiB and one record wait in the socket', () => {
   assert.ok(here.socket.unsentBytes >= SOCKET_UNSENT_BYTES_MAX)
   assert.ok(here.socket.unsentBytes < SOCKET_UNSENT_BYTES_MAX + 65_537)
   assert.ok(here.link.queuedBytes <= LINK_QUEUE_BYTES_MAX + 1)
+})
+
+test('a link knows what it has carried of late, and forgets it', () => {
+  const clock = new FakeClock()
+  const [here] = linkPair(clock, { dialler: NEVER_BEATS, listener: NEVER_BEATS })
+  const carry = (bytes: number): void => {
+    here.link.offer(bundle(bytes))
+    clock.settle()
+  }
+  clock.advance(60_000)
+  assert.equal(here.link.carriedBytes, 0)
+  carry(100_000)
+  assert.ok(here.link.carriedBytes > 100_000 && here.link.carriedBytes < 101_000)
+  clock.advance(CARRIED_MS / 2)
+  carry(50_000)
+  assert.ok(here.link.carriedBytes > 150_000 && here.link.carriedBytes < 151_000)
+  clock.advance(CARRIED_MS / 2)
+  assert.ok(here.link.carriedBytes > 50_000 && here.link.carriedBytes < 51_000)
+  here.socket.isStuck = true
+  carry(50_000)
+  assert.ok(here.link.carriedBytes < 51_000, 'what waits was not carried')
+  clock.advance(CARRIED_MS)
+  assert.equal(here.link.carriedBytes, 0)
 })
 
 test('a link frame never waits behind more than the socket holds', () => {

@@ -114,6 +114,7 @@ test('the numbers of the library that a peer can notice stand in the table of li
     limits.WANT_RANGES_MAX,
     limits.ANSWER_BUNDLES_MAX,
     limits.ANSWER_BYTES_MAX,
+    limits.FAST_ANSWER_BYTES_MAX,
     limits.CLAIM_ENTRIES_MAX,
     limits.CLAIM_RANGES_MAX,
     limits.PROTOCOL_NAMES_MAX,
