@@ -2,7 +2,7 @@
 // file costs about half a millisecond of every start. What a command loads only when it needs it stays a file of its own. The
 // library is not bundled. docs/decisions/0018-bundled-program.md.
 
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -14,11 +14,10 @@ const NOT_BUNDLED = ['lmdb', 'sodium-native', 'cbor-extract']
 const REQUIRE = `import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);`
 
 /**
- * Writes the program into `folder`, its entry being `main.js`, with the licences of all packages that went into it. Resolves to
+ * Writes the program into `folder` (what else is there stays), its entry being `main.js`, with the licences of all packages that went into it. Resolves to
  * esbuild's metafile: which sources are in which file.
  */
 export async function bundle(folder) {
-  rmSync(folder, { recursive: true, force: true })
   const { metafile } = await build({
     absWorkingDir: ROOT,
     entryPoints: ['cli/main.ts'],

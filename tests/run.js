@@ -4,8 +4,8 @@
 // Tests that touch nothing but memory share a process by the folder; those with processes, sockets and namespaces have one
 // a file, and run the built program. Two processes run at a time.
 import { spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -90,12 +90,21 @@ async function buildProgram() {
   const folder = join(root, 'node_modules/.cache/meshd-program')
   const { bundle } = await import('../cli/bundle.js')
   const metafile = await bundle(join(folder, 'dist/cli'))
+  forgetOld(join(folder, 'dist/cli'), new Set(Object.keys(metafile.outputs).map((path) => basename(path))))
   writeFileSync(join(folder, 'bundle.json'), JSON.stringify(metafile))
   for (const path of ['package.json', 'cli/meshd.js']) {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
     copyFileSync(join(root, path), join(folder, path))
   }
   return join(folder, 'cli/meshd.js')
+}
+
+/** Files of earlier builds: another run may still read those of an hour. */
+function forgetOld(folder, present) {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    if (!present.has(name) && Date.now() - statSync(path).mtimeMs > 3_600_000) rmSync(path)
+  }
 }
 
 const counts = { pass: 0, fail: 0, cancelled: 0, skipped: 0 }

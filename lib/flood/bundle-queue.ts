@@ -22,7 +22,7 @@ const HOPS_TOLD_MAX = 255
 /** What a bundle queue needs of the link that carries it. */
 export interface BundleCarrier {
   readonly bundleBytes: number
-  /** That went out within the last CARRIED_MS or somewhat less. */
+  /** That went out within the last CARRIED_MS; see Outflow. */
   readonly carriedBytes: number
   readonly isStalled: boolean
   send(into: SendClass, frame: OutgoingFrame): void

@@ -27,7 +27,7 @@ export interface LongAnswers {
 
 /** Where an answer goes. */
 export interface GivingLink {
-  /** Bytes that went out over it within the last CARRIED_MS or somewhat less. */
+  /** Bytes that went out over it within the last CARRIED_MS. */
   readonly carriedBytes: number
   give(bundle: Bundle): void
   conclude(body: Uint8Array, left: () => void): void

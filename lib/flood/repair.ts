@@ -40,7 +40,7 @@ export interface RepairLink {
   /** Its `Bundle.originKey`. */
   readonly originKey: string
   readonly trees: Pick<LinkTrees, 'isAble' | 'isAnnounced' | 'isAnnouncing'>
-  /** Bytes that went out over it within the last CARRIED_MS or somewhat less. */
+  /** Bytes that went out over it within the last CARRIED_MS. */
   readonly carriedBytes: number
   /** Queues a `have` or `want` before all bundles. */
   tell(type: number, body: Uint8Array): void

@@ -156,7 +156,7 @@ export class Link {
     return this.#outflow.queue.bundleBytes
   }
 
-  /** Bytes that went out within the last CARRIED_MS or somewhat less. */
+  /** Bytes that went out within the last CARRIED_MS; see Outflow. */
   get carriedBytes(): number {
     return this.#outflow.carriedBytes
   }

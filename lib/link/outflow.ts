@@ -10,6 +10,9 @@ import { type OutgoingFrame, type QueueBudget, type SendClass, SendQueue } from 
 /** One buffer for all links: a record is sealed out of it before the next is filled. */
 const plain = new Uint8Array(RECORD_PLAIN_BYTES_MAX)
 
+/** A period is counted until something is sent after so long; two of them and the beginning of a third are within CARRIED_MS. */
+const PERIOD_MS: number = CARRIED_MS / 3
+
 /** Counted over all links of a node. */
 export interface OutflowCounters {
   bytesOut: number
@@ -28,7 +31,7 @@ export class Outflow {
   #writtenBytes = 0
   #handedBytes = 0
   #progressMs: number
-  /** The period of CARRIED_MS / 2 that is counted now, and what the system took in the one before. */
+  /** Since when the present period is counted, and what the system took in the one before. */
   #periodMs: number
   #handedBeforePeriod = 0
   #lastPeriodBytes = 0
@@ -63,7 +66,7 @@ export class Outflow {
     return this.#socket.unsentBytes > 0 ? this.#progressMs : null
   }
 
-  /** Bytes that the system took within the last CARRIED_MS or somewhat less. */
+  /** Bytes that the system took within the last CARRIED_MS; those of the first half of it may be missing. */
   get carriedBytes(): number {
     this.measureProgress(this.#clock.nowMs())
     return this.#lastPeriodBytes + this.#handedBytes - this.#handedBeforePeriod
@@ -141,8 +144,8 @@ export class Outflow {
     if (handed > this.#handedBytes || this.#socket.unsentBytes === 0) this.#progressMs = nowMs
     this.#handedBytes = handed
     const elapsedMs = nowMs - this.#periodMs
-    if (elapsedMs < CARRIED_MS / 2) return
-    this.#lastPeriodBytes = elapsedMs < CARRIED_MS ? handed - this.#handedBeforePeriod : 0
+    if (elapsedMs < PERIOD_MS) return
+    this.#lastPeriodBytes = elapsedMs < 2 * PERIOD_MS ? handed - this.#handedBeforePeriod : 0
     this.#handedBeforePeriod = handed
     this.#periodMs = nowMs
   }
