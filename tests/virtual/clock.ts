@@ -140,9 +140,9 @@ export class VirtualTime {
   }
 }
 
-/** Every promise that can go on without an event goes on. */
+/** Every promise that can go on without an event goes on: a tick that is asked for out of a promise's turn comes when none has one. */
 function turnEnd(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
+  return new Promise((resolve) => process.nextTick(resolve))
 }
 
 /** The time as one node sees it, and everything that this node still has to be called for. */
