@@ -2,7 +2,7 @@
 // file costs about half a millisecond of every start. What a command loads only when it needs it stays a file of its own. The
 // library is not bundled. docs/decisions/0018-bundled-program.md.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -50,4 +50,5 @@ function licences(files) {
   return [...new Set(texts)].join(`\n${'-'.repeat(80)}\n\n`)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle(join(ROOT, 'dist/cli'))
+const isProgram = process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
+if (isProgram) await bundle(join(ROOT, 'dist/cli'))

@@ -27,8 +27,8 @@ const BEHIND_ANSWER_WAIT_MS = 1_000
 /** Claims in one want: with each of another origin it still fits its frame. */
 const WANT_CLAIMS_MAX = 960
 /**
- * Least numbers that are asked for when there are more, however little came the last time: as many of the longest messages as an answer
- * has room for, and as many again. The rest is left to others.
+ * Least numbers that are asked for when there are more, however little came the last time: twice as many as an answer has room for
+ * where messages are longest, and some. The rest is left to others.
  */
 const WANT_NUMBERS_MIN = 8
 /** Claims looked at in one step, and how many make one unit of work. */

@@ -5,7 +5,17 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -127,6 +137,9 @@ async function use(t: TestContext, home: string): Promise<void> {
     ]) {
       assert.ok(existsSync(join(installed, name)), name)
     }
+    const licences = readFileSync(join(installed, 'dist/cli/LICENSES.txt'), 'utf8')
+    for (const name of ['yargs', 'cbor-x', '@noble/curves'])
+      assert.match(licences, new RegExp(`^${name} \\d.*MIT$`, 'm'))
     for (const name of ['README.md', 'LICENSE', 'CHANGELOG.md']) assert.ok(existsSync(join(installed, name)), name)
     for (const name of ['lib', 'tests', 'cli/main.ts']) assert.ok(!existsSync(join(installed, name)), name)
   })
