@@ -149,7 +149,7 @@ async function build(standing: Standing, events: WiringEvents, undo: (() => Prom
   undo.push(() => book.stop())
   for (const text of options.listen) {
     const { host, port } = parseAddress(text, { allowPortZero: true })
-    const listener = await world.tcp.listen({ host, port }, (socket) => wiring.reception.accept(socket))
+    const listener = await world.tcp.listen({ host, port }, (socket) => wiring.openings.accept(socket))
     listeners.push(listener)
     undo.push(() => listener.close())
   }

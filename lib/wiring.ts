@@ -16,24 +16,22 @@ import { FrameType } from './framing/frames.ts'
 import { GoodbyeCode } from './framing/goodbye.ts'
 import { type Address, formatAddress } from './identity/address.ts'
 import type { Identities, Identity } from './identity/identities.ts'
-import { parseIp } from './identity/ip.ts'
 import type { KeyPair } from './identity/key-pair.ts'
 import type { Network } from './identity/network.ts'
 import { Alarm } from './io/alarm.ts'
-import type { Endpoint, World } from './io/world.ts'
+import type { World } from './io/world.ts'
 import { ALL_QUEUES_BYTES_MAX, NODE_TIME_TO_LIVE_S, PEERS_MAX } from './limits.ts'
-import { Dialer } from './link/dialer.ts'
 import { Farewells } from './link/farewells.ts'
 import { Link, type LinkContext, type LinkCounters } from './link/link.ts'
-import type { Admission, Opened, OpeningContext } from './link/opening.ts'
+import type { Opened } from './link/opening.ts'
 import type { Sniffer } from './link/preamble.ts'
-import { Reception } from './link/reception.ts'
 import { plainFrame } from './link/send-queue.ts'
 import { Links } from './links.ts'
 import { NODE_TOPIC } from './members/node-payload.ts'
 import { Superseded } from './neighbours/superseded.ts'
-import { type DialAttempt, NeighbourTable, type Verdict } from './neighbours/table.ts'
+import { type DialAttempt, NeighbourTable } from './neighbours/table.ts'
 import { OneToOne, type Registrations } from './one-to-one.ts'
+import { Openings } from './openings.ts'
 import type { ResolvedOptions } from './options.ts'
 import { Reaching } from './reaching.ts'
 
@@ -75,18 +73,16 @@ export class Wiring {
   readonly reaching: Reaching
   readonly oneToOne: OneToOne
   readonly store: BundleStore
-  readonly reception: Reception
+  readonly openings: Openings
   readonly counters: LinkCounters = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0, unknownFrames: 0 }
   readonly refused: Record<string, number> = {}
   readonly closed: Record<string, number> = {}
   readonly #given: WiringOptions
   readonly #farewells: Farewells
   readonly #superseded = new Superseded()
-  readonly #dialer: Dialer
   readonly #linkContext: LinkContext
   readonly #tableAlarm: Alarm
   #isStopped = false
-  readonly #dials = new Map<number, AbortController>()
   readonly #links = new Links()
 
   constructor(given: WiringOptions) {
@@ -94,7 +90,8 @@ export class Wiring {
     const { options, world, keyPair, store } = given
     const { clock, random } = world
     const fraction = (): number => random.fraction()
-    this.#farewells = new Farewells(clock)
+    const farewells = new Farewells(clock)
+    this.#farewells = farewells
     this.store = store
     this.acquaintance = new Acquaintance({
       ...given,
@@ -107,7 +104,7 @@ export class Wiring {
     })
     this.#linkContext = {
       clock,
-      farewells: this.#farewells,
+      farewells,
       fraction,
       heartbeat: options.heartbeat,
       budget: { bytes: 0, bytesMax: ALL_QUEUES_BYTES_MAX },
@@ -124,16 +121,14 @@ export class Wiring {
       },
       counters: this.counters,
     }
-    const context = this.#openingContext()
-    this.#dialer = new Dialer({ context, tcp: world.tcp, names: world.names, timeoutMs: options.handshakeTimeoutMs })
-    this.reception = new Reception(context, given.sniffer, options.handshakeTimeoutMs, {
-      admit: (identity) => admission(this.table.mayAdmit(identity, clock.nowMs())),
-      refusalPeers: () => this.acquaintance.exchange.tell(PEERS_MAX, null),
-      opened: (parts) => this.#opened(parts, null, formatEndpoint(parts.socket.remote)),
-      refused: (error, _remote, culprit) => {
-        count(this.refused, error.code)
-        this.#brokeProtocol(culprit, error)
-      },
+    this.openings = new Openings({
+      ...given,
+      farewells,
+      acquaintance: this.acquaintance,
+      table: () => this.table,
+      withTable: (call) => this.#withTable(call),
+      refused: (code) => count(this.refused, code),
+      opened: (parts, attempt, address) => this.#opened(parts, attempt, address),
     })
     this.table = new NeighbourTable({
       own: keyPair.identity,
@@ -143,11 +138,8 @@ export class Wiring {
       backoff: options.backoff,
       fraction,
       actions: {
-        dial: (attempt) => this.#dial(attempt),
-        cancelDial: (attempt) => {
-          this.#dials.get(attempt.number)?.abort()
-          this.#dials.delete(attempt.number)
-        },
+        dial: (attempt) => this.openings.dial(attempt),
+        cancelDial: (attempt) => this.openings.cancelDial(attempt),
         neighbourUp: (link) => this.#neighbourUp(link as Link),
         neighbourReplaced: (loser, winner) => this.#neighbourReplaced(loser as Link, winner as Link),
         neighbourDown: (link, reason, retryInMs, code) => this.#neighbourDown(link as Link, reason, retryInMs, code),
@@ -225,13 +217,11 @@ export class Wiring {
     this.acquaintance.stop()
     this.flood.close()
     this.oneToOne.close()
-    this.reception.close()
+    this.openings.stop()
     const { clock } = this.#given.world
     this.table.stop(clock.nowMs())
     this.#tableAlarm.cancel()
     for (const link of this.#links) link.close(GoodbyeCode.shuttingDown, 'this node is stopping')
-    for (const dial of this.#dials.values()) dial.abort()
-    this.#dials.clear()
     await this.#links.whenAllOver()
     this.#farewells.close()
     this.flood.stop()
@@ -239,48 +229,6 @@ export class Wiring {
 
   get queuedBytes(): number {
     return this.#linkContext.budget.bytes
-  }
-
-  #openingContext(): OpeningContext {
-    const { world, keyPair, network, identities } = this.#given
-    return {
-      clock: world.clock,
-      farewells: this.#farewells,
-      random: world.random,
-      primitives,
-      identities,
-      keyPair,
-      network,
-      features: offersLazyLinks(this.#given.options) ? [LAZY_LINKS] : [],
-      about: (remote, keep) => {
-        // A zone means something on this machine only.
-        const observed = remote.host.includes('%') ? null : addressOf(remote)
-        return this.acquaintance.about(observed, keep)
-      },
-      checkRecord: (record, identity) => this.acquaintance.exchange.check(record, identity),
-    }
-  }
-
-  #dial(attempt: DialAttempt): void {
-    const { clock } = this.#given.world
-    const controller = new AbortController()
-    this.#dials.set(attempt.number, controller)
-    void this.#dialer.dial(attempt.address, attempt.keep, controller.signal, {
-      handshaking: () => this.#withTable((nowMs) => this.table.handshaking(attempt, nowMs)),
-      admit: (identity) => admission(this.table.mayProceed(identity, attempt, clock.nowMs())),
-      peersTold: (records, identity, socket) => {
-        this.acquaintance.exchange.told(records, { key: identity.key, host: socket.remote.host })
-      },
-      opened: (parts, address) => {
-        this.#dials.delete(attempt.number)
-        this.#opened(parts, attempt, address)
-      },
-      failed: (error, goodbyeCode, culprit) => {
-        this.#dials.delete(attempt.number)
-        this.#brokeProtocol(culprit, error)
-        this.#withTable((nowMs) => this.table.dialFailed(attempt, error, nowMs, goodbyeCode))
-      },
-    })
   }
 
   #opened(parts: Opened, attempt: DialAttempt | null, address: string): void {
@@ -380,11 +328,6 @@ export class Wiring {
     this.#links.over(link)
   }
 
-  /** Before the link was open; `culprit` null: nobody proven did. */
-  #brokeProtocol(culprit: Identity | null, error: MeshError): void {
-    if (culprit !== null) this.#withTable((nowMs) => this.table.reject(culprit, error.message, nowMs))
-  }
-
   #wasSuperseded({ id, key }: Identity): void {
     if (!this.#superseded.happened(key, this.#given.world.clock.nowMs())) return
     const text = `${id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
@@ -392,23 +335,6 @@ export class Wiring {
   }
 }
 
-function admission(verdict: Verdict): Admission {
-  if (verdict.ok) return verdict
-  return { ok: false, code: verdict.code, error: new MeshError(verdict.reason, verdict.text) }
-}
-
 function count(counters: Record<string, number>, code: ErrorCode): void {
   counters[code] = (counters[code] ?? 0) + 1
-}
-
-/** An endpoint as an address, or null when it is no IP literal. */
-function addressOf(endpoint: Endpoint): Address | null {
-  const ip = parseIp(endpoint.host)
-  if (ip === null || endpoint.port === 0) return null
-  return { host: endpoint.host, kind: ip.family, port: endpoint.port, peer: null }
-}
-
-function formatEndpoint(endpoint: Endpoint): string {
-  const address = addressOf(endpoint)
-  return address === null ? `${endpoint.host} port ${endpoint.port}` : formatAddress(address)
 }

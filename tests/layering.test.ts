@@ -51,6 +51,7 @@ const TOP_LEVEL: Readonly<Record<string, string>> = {
   'keeping.ts': 'wiring',
   'links.ts': 'wiring',
   'one-to-one.ts': 'wiring',
+  'openings.ts': 'wiring',
   'reaching.ts': 'wiring',
   'running.ts': 'wiring',
   'snapshots.ts': 'wiring',

@@ -5,25 +5,21 @@
 //   open ──close()──▶ closing ──flushed, or out of time──▶ over
 //     └──goodbye, FIN, fault, silence──────────────────────▶ over
 
-import { EMPTY } from '../bytes.ts'
 import { MeshError } from '../errors.ts'
-import { CborReader } from '../framing/cbor-reader.ts'
 import { type Frame, FrameType } from '../framing/frames.ts'
 import { decodeGoodbye, encodeGoodbye, GoodbyeCode } from '../framing/goodbye.ts'
 import type { Identity } from '../identity/identities.ts'
 import { Alarm } from '../io/alarm.ts'
 import type { Clock, Socket } from '../io/world.ts'
-import { DUPLICATE_DRAIN_MS, GOODBYE_FLUSH_MS, PEERS_MAX, WRITE_STALL_MS } from '../limits.ts'
+import { DUPLICATE_DRAIN_MS, GOODBYE_FLUSH_MS, WRITE_STALL_MS } from '../limits.ts'
 import type { About } from './about.ts'
+import { Answers } from './answers.ts'
 import type { Farewells } from './farewells.ts'
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
 import { type Brake, Intake } from './intake.ts'
 import { decodePeers, goodbyeReason, type Opened } from './opening.ts'
 import { Outflow } from './outflow.ts'
 import { type OutgoingFrame, plainFrame, type QueueBudget, type SendClass } from './send-queue.ts'
-
-/** A neighbour that asks for peers more often than this gets no answer. */
-const ASK_PEERS_MS = 1_000
 
 /** Counted over all links of a node. */
 export interface LinkCounters {
@@ -89,10 +85,9 @@ export class Link {
   readonly #intake: Intake
   readonly #outflow: Outflow
   readonly #heartbeat: Heartbeat
+  readonly #answers: Answers
   readonly #alarm: Alarm
   #phase: Phase = 'open'
-  #pong: { body: Uint8Array } | null = null
-  #askedPeersMs = Number.NEGATIVE_INFINITY
   #closeError: MeshError | null = null
   #flushByMs = Number.POSITIVE_INFINITY
   #destroyByMs = Number.POSITIVE_INFINITY
@@ -118,6 +113,10 @@ export class Link {
     })
     this.#outflow = new Outflow(parts, clock, budget, counters, () => this.#pumped())
     this.#heartbeat = new Heartbeat(context.heartbeat, context.fraction, nowMs)
+    this.#answers = new Answers({
+      answer: (frame) => this.send('control', frame),
+      peersAsked: (count) => this.#events.peersAsked(count),
+    })
     this.#alarm = new Alarm(clock, () => this.#tick())
   }
 
@@ -254,13 +253,13 @@ export class Link {
     }
     switch (frame.type) {
       case FrameType.ping:
-        return this.#answerPing(frame.body)
+        return this.#answers.ping(frame.body)
       case FrameType.pong:
         return this.#heartbeat.pong(frame.body, clock.nowMs())
       case FrameType.goodbye:
         return this.#goodbyeReceived(frame.body)
       case FrameType.askPeers:
-        return this.#peersAsked(frame.body)
+        return this.#answers.askPeers(frame.body, clock.nowMs())
       case FrameType.peers:
         return this.#events.peersTold(decodePeers(frame.body))
       case FrameType.about:
@@ -268,39 +267,6 @@ export class Link {
       default:
         if (!this.#events.frame(frame.type, frame.body)) counters.unknownFrames++
     }
-  }
-
-  #answerPing(body: Uint8Array): void {
-    // One pong waits at most: it answers the newest ping.
-    if (this.#pong !== null) {
-      this.#pong.body = body
-      return
-    }
-    const pong: OutgoingFrame & { body: Uint8Array } = {
-      type: FrameType.pong,
-      body,
-      place: null,
-      begin: () => {
-        this.#pong = null
-        return EMPTY
-      },
-      dropped: () => {},
-    }
-    this.#pong = pong
-    this.send('control', pong)
-  }
-
-  #peersAsked(body: Uint8Array): void {
-    const reader = new CborReader(body)
-    const elements = reader.array()
-    if (elements < 1) throw new MeshError('bad-frame', 'an ask-peers frame without a number')
-    const count = Math.min(PEERS_MAX, reader.uint())
-    for (let extra = 1; extra < elements; extra++) reader.skip()
-    reader.finish()
-    const nowMs = this.#context.clock.nowMs()
-    if (nowMs - this.#askedPeersMs < ASK_PEERS_MS) return
-    this.#askedPeersMs = nowMs
-    this.send('control', plainFrame(FrameType.peers, this.#events.peersAsked(count)))
   }
 
   #goodbyeReceived(body: Uint8Array): void {
