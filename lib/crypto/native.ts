@@ -94,7 +94,7 @@ const candidates: Primitives = {
   ed25519Verify,
   aead(key) {
     expectLength('key', key, 32)
-    return nativeAead(key)
+    return new NativeAead(key)
   },
 }
 
@@ -175,38 +175,47 @@ export function openWithNonce(
   return plainArray(plain)
 }
 
-function nativeAead(key: Uint8Array): Aead {
-  // As a KeyObject the key is copied into OpenSSL once, and not at every record.
-  const secret = crypto.createSecretKey(key)
-  const nonceBytes = new Uint8Array(12)
-  return {
-    seal(nonce, associatedData, plain) {
-      writeNonce(nonce, nonceBytes)
-      const out = new Uint8Array(plain.length + TAG_BYTES)
-      sealWithNonce(secret, nonceBytes, associatedData, plain, out, 0)
-      return out
-    },
-    open(nonce, associatedData, sealed) {
-      writeNonce(nonce, nonceBytes)
-      return openWithNonce(secret, nonceBytes, associatedData, sealed)
-    },
-    openInto(nonce, sealed, into) {
-      writeNonce(nonce, nonceBytes)
-      const plain = openWithNonce(secret, nonceBytes, EMPTY, sealed)
-      if (plain === null) return false
-      into.set(plain)
-      if (plain.length >= OUTSIDE_BYTES_MIN) giveBack(plain)
-      return true
-    },
-    sealInto(nonce, plain, into, at) {
-      writeNonce(nonce, nonceBytes)
-      return sealWithNonce(secret, nonceBytes, EMPTY, plain, into, at)
-    },
-    rekeyed() {
-      const out = new Uint8Array(32 + TAG_BYTES)
-      sealWithNonce(secret, REKEY_NONCE, EMPTY, ZEROS_32, out, 0)
-      return nativeAead(out.subarray(0, 32))
-    },
+/** What a nonce is written into for one call: ciphers are many, two for each link. */
+const nonceBytes = new Uint8Array(12)
+
+class NativeAead implements Aead {
+  /** As a KeyObject the key is copied into OpenSSL once, and not at every record. */
+  readonly #secret: crypto.KeyObject
+
+  constructor(key: Uint8Array) {
+    this.#secret = crypto.createSecretKey(key)
+  }
+
+  seal(nonce: number, associatedData: Uint8Array, plain: Uint8Array): Uint8Array {
+    writeNonce(nonce, nonceBytes)
+    const out = new Uint8Array(plain.length + TAG_BYTES)
+    sealWithNonce(this.#secret, nonceBytes, associatedData, plain, out, 0)
+    return out
+  }
+
+  open(nonce: number, associatedData: Uint8Array, sealed: Uint8Array): Uint8Array | null {
+    writeNonce(nonce, nonceBytes)
+    return openWithNonce(this.#secret, nonceBytes, associatedData, sealed)
+  }
+
+  openInto(nonce: number, sealed: Uint8Array, into: Uint8Array): boolean {
+    writeNonce(nonce, nonceBytes)
+    const plain = openWithNonce(this.#secret, nonceBytes, EMPTY, sealed)
+    if (plain === null) return false
+    into.set(plain)
+    if (plain.length >= OUTSIDE_BYTES_MIN) giveBack(plain)
+    return true
+  }
+
+  sealInto(nonce: number, plain: Uint8Array, into: Uint8Array, at: number): number {
+    writeNonce(nonce, nonceBytes)
+    return sealWithNonce(this.#secret, nonceBytes, EMPTY, plain, into, at)
+  }
+
+  rekeyed(): Aead {
+    const out = new Uint8Array(32 + TAG_BYTES)
+    sealWithNonce(this.#secret, REKEY_NONCE, EMPTY, ZEROS_32, out, 0)
+    return new NativeAead(out.subarray(0, 32))
   }
 }
 

@@ -126,7 +126,7 @@ function candidates(binding: Binding): Partial<Primitives> {
     },
     aead(key) {
       expectLength('key', key, 32)
-      return sodiumAead(binding, key.slice(), native.aead ?? noble.aead)
+      return new SodiumAead(binding, key.slice(), native.aead ?? noble.aead)
     },
   }
 }
@@ -196,45 +196,60 @@ function uncleared(length: number): Uint8Array {
   return length < UNCLEARED_BYTES_MIN ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }
 
-function sodiumAead(binding: Binding, key: Uint8Array, aeadOf: Primitives['aead']): Aead {
-  const nonceBytes = new Uint8Array(12)
-  let forLong: Aead | null = null
-  const long = (): Aead => {
-    forLong ??= aeadOf(key)
-    return forLong
+/** What a nonce is written into for one call: ciphers are many, two for each link. */
+const nonceBytes = new Uint8Array(12)
+
+class SodiumAead implements Aead {
+  readonly #binding: Binding
+  readonly #key: Uint8Array
+  readonly #aeadOf: Primitives['aead']
+  #forLong: Aead | null = null
+
+  constructor(binding: Binding, key: Uint8Array, aeadOf: Primitives['aead']) {
+    this.#binding = binding
+    this.#key = key
+    this.#aeadOf = aeadOf
   }
-  return {
-    seal(nonce, associatedData, plain) {
-      if (plain.length > SEALED_BYTES_MAX) return long().seal(nonce, associatedData, plain)
-      writeNonce(nonce, nonceBytes)
-      const sealed = new Uint8Array(plain.length + TAG_BYTES)
-      sealWithNonce(binding, key, nonceBytes, associatedData, plain, sealed)
-      return sealed
-    },
-    open(nonce, associatedData, sealed) {
-      if (sealed.length < TAG_BYTES) return null
-      if (sealed.length > SEALED_BYTES_MAX) return long().open(nonce, associatedData, sealed)
-      writeNonce(nonce, nonceBytes)
-      const plain = uncleared(sealed.length - TAG_BYTES)
-      return openWithNonce(binding, key, nonceBytes, associatedData, sealed, plain) ? plain : null
-    },
-    openInto(nonce, sealed, into) {
-      if (sealed.length > SEALED_BYTES_MAX) return long().openInto(nonce, sealed, into)
-      writeNonce(nonce, nonceBytes)
-      return openWithNonce(binding, key, nonceBytes, EMPTY, sealed, into)
-    },
-    sealInto(nonce, plain, into, at) {
-      if (plain.length > SEALED_BYTES_MAX) return long().sealInto(nonce, plain, into, at)
-      writeNonce(nonce, nonceBytes)
-      const end = at + plain.length + TAG_BYTES
-      sealWithNonce(binding, key, nonceBytes, EMPTY, plain, into.subarray(at, end))
-      return end
-    },
-    rekeyed() {
-      const out = new Uint8Array(32 + TAG_BYTES)
-      sealWithNonce(binding, key, REKEY_NONCE, EMPTY, ZEROS_32, out)
-      return sodiumAead(binding, out.slice(0, 32), aeadOf)
-    },
+
+  seal(nonce: number, associatedData: Uint8Array, plain: Uint8Array): Uint8Array {
+    if (plain.length > SEALED_BYTES_MAX) return this.#long().seal(nonce, associatedData, plain)
+    writeNonce(nonce, nonceBytes)
+    const sealed = new Uint8Array(plain.length + TAG_BYTES)
+    sealWithNonce(this.#binding, this.#key, nonceBytes, associatedData, plain, sealed)
+    return sealed
+  }
+
+  open(nonce: number, associatedData: Uint8Array, sealed: Uint8Array): Uint8Array | null {
+    if (sealed.length < TAG_BYTES) return null
+    if (sealed.length > SEALED_BYTES_MAX) return this.#long().open(nonce, associatedData, sealed)
+    writeNonce(nonce, nonceBytes)
+    const plain = uncleared(sealed.length - TAG_BYTES)
+    return openWithNonce(this.#binding, this.#key, nonceBytes, associatedData, sealed, plain) ? plain : null
+  }
+
+  openInto(nonce: number, sealed: Uint8Array, into: Uint8Array): boolean {
+    if (sealed.length > SEALED_BYTES_MAX) return this.#long().openInto(nonce, sealed, into)
+    writeNonce(nonce, nonceBytes)
+    return openWithNonce(this.#binding, this.#key, nonceBytes, EMPTY, sealed, into)
+  }
+
+  sealInto(nonce: number, plain: Uint8Array, into: Uint8Array, at: number): number {
+    if (plain.length > SEALED_BYTES_MAX) return this.#long().sealInto(nonce, plain, into, at)
+    writeNonce(nonce, nonceBytes)
+    const end = at + plain.length + TAG_BYTES
+    sealWithNonce(this.#binding, this.#key, nonceBytes, EMPTY, plain, into.subarray(at, end))
+    return end
+  }
+
+  rekeyed(): Aead {
+    const out = new Uint8Array(32 + TAG_BYTES)
+    sealWithNonce(this.#binding, this.#key, REKEY_NONCE, EMPTY, ZEROS_32, out)
+    return new SodiumAead(this.#binding, out.slice(0, 32), this.#aeadOf)
+  }
+
+  #long(): Aead {
+    this.#forLong ??= this.#aeadOf(this.#key)
+    return this.#forLong
   }
 }
 

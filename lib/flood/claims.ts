@@ -107,18 +107,15 @@ export class Claims {
   }
 
   #open(originKey: string, epoch: number): Claim | null {
-    let epochs = this.#origins.get(originKey)
+    const epochs = this.#origins.get(originKey)
     if (epochs !== undefined && epochs.length >= EPOCHS_PER_ORIGIN_MAX) {
       const oldest = epochs.reduce((a, b) => (a.epoch < b.epoch ? a : b))
       if (epoch < oldest.epoch) return null
       this.drop(oldest)
     }
     const claim = newClaim(originKey, epoch)
-    if (epochs === undefined) {
-      epochs = []
-      this.#origins.set(originKey, epochs)
-    }
-    epochs.push(claim)
+    if (epochs === undefined) this.#origins.set(originKey, [claim])
+    else epochs.push(claim)
     this.#entriesCount++
     return claim
   }

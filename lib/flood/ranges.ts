@@ -12,9 +12,9 @@ export type Overlap = 'none' | 'all' | 'some'
 
 export class Ranges {
   /** first, last, first, last, … ascending; `last` is included. */
-  readonly #bounds: number[] = []
+  #bounds: number[] = []
   /** For each range, when it was begun: the gap below it is as old as that. */
-  readonly #begunMs: number[] = []
+  #begunMs: number[] = []
 
   get count(): number {
     return this.#begunMs.length
@@ -54,7 +54,13 @@ export class Ranges {
   add(first: number, last: number, nowMs: number): number {
     const bounds = this.#bounds
     const before = this.count
-    if (before > 0 && first === bounds[bounds.length - 1]! + 1) {
+    if (before === 0) {
+      // Most never have a second one: a list that grows from nothing has room for seventeen numbers.
+      this.#bounds = [first, last]
+      this.#begunMs = [nowMs]
+      return 1
+    }
+    if (first === bounds[bounds.length - 1]! + 1) {
       bounds[bounds.length - 1] = last
       return 0
     }

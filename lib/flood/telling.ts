@@ -99,8 +99,7 @@ export class Telling {
 
   #tellRest(nowMs: number): number {
     const place = this.#differing
-    if (place !== null && place.at < place.buckets.length)
-      return nowMs < this.#notBeforeMs ? 0 : this.#tellPage(place, nowMs)
+    if (place !== null) return nowMs < this.#notBeforeMs ? 0 : this.#tellPage(place, nowMs)
     return this.#tellAdded(nowMs)
   }
 
@@ -110,8 +109,7 @@ export class Telling {
     if (this.#theirs === null) return Number.POSITIVE_INFINITY
     if (this.#isComparing) return Number.NEGATIVE_INFINITY
     const soonMs = this.#announcing.nextDeadlineMs()
-    const place = this.#differing
-    if (place !== null && place.at < place.buckets.length) return Math.min(soonMs, this.#notBeforeMs)
+    if (this.#differing !== null) return Math.min(soonMs, this.#notBeforeMs)
     if (this.#options.holdings.serial === this.#toldSerial) return soonMs
     return this.#addedMs === null ? Number.NEGATIVE_INFINITY : Math.min(soonMs, this.#dueMs(this.#addedMs))
   }
@@ -143,7 +141,7 @@ export class Telling {
     }
     if (!buckets.includes(this.#options.ownBucket)) this.#options.sharesOwn(this.#ownOrigin)
     this.#ownOrigin = []
-    this.#differing = { buckets, at: 0, originKey: '', epoch: -1 }
+    if (buckets.length > 0) this.#differing = { buckets, at: 0, originKey: '', epoch: -1 }
     this.#own = EMPTY
     this.#theirs = EMPTY
     this.#isComparing = false
@@ -175,6 +173,7 @@ export class Telling {
       place.originKey = ''
       place.epoch = -1
     }
+    if (place.at === place.buckets.length) this.#differing = null
     this.#sendPage(page, PAGE_INTERVAL_MS, nowMs)
     return 1 + settled + Math.ceil((page.entries.length + looked / 8) / ENTRIES_PER_COST)
   }

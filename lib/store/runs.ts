@@ -32,7 +32,8 @@ export class Runs {
   add(originKey: string, epoch: number, first: number, arrival: number): Run {
     let run = this.#last
     if (run === null || run.epoch !== epoch || run.originKey !== originKey) {
-      run = this.#open(originKey, epoch)
+      run = this.#origins.get(originKey)?.get(epoch) ?? null
+      if (run === null) return this.#open(originKey, epoch, first, arrival)
       this.#last = run
     }
     const { firsts, arrivals } = run
@@ -65,17 +66,16 @@ export class Runs {
     if (run.begin === run.firsts.length) this.#close(run)
   }
 
-  #open(originKey: string, epoch: number): OpenRun {
+  #open(originKey: string, epoch: number, first: number, arrival: number): OpenRun {
     let epochs = this.#origins.get(originKey)
     if (epochs === undefined) {
       epochs = new Map()
       this.#origins.set(originKey, epochs)
     }
-    let run = epochs.get(epoch)
-    if (run === undefined) {
-      run = { originKey, epoch, firsts: [], arrivals: [], begin: 0 }
-      epochs.set(epoch, run)
-    }
+    // Not empty lists that grow: those have room for seventeen at once, and most origins have told of themselves only.
+    const run: OpenRun = { originKey, epoch, firsts: [first], arrivals: [arrival], begin: 0 }
+    epochs.set(epoch, run)
+    this.#last = run
     return run
   }
 
