@@ -122,6 +122,22 @@ test('connect and disconnect take an abort', async () => {
   await mesh.stop()
 })
 
+test('an abort ends a dial at once that would hang for seconds', async () => {
+  const mesh = new VirtualMesh()
+  const a = await mesh.started(1)
+  const silent = mesh.network.host('10.0.0.3')
+  await silent.tcp.listen({ host: '::', port: 6374 }, () => {})
+  const abort = new AbortController()
+  const failure = assert.rejects(a.mesh.connect('10.0.0.3:6374', { signal: abort.signal }), { code: 'aborted' })
+  await mesh.time.run(500)
+  assert.equal(a.host.sockets.size, 1)
+  abort.abort()
+  await failure
+  await mesh.time.run(20)
+  assert.equal(a.host.sockets.size, 0)
+  await mesh.stop()
+})
+
 test('an abort of one connect leaves another to the same address alone', async () => {
   const mesh = new VirtualMesh()
   const [a, b] = [await mesh.started(1), await mesh.started(2)]
