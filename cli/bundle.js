@@ -14,8 +14,8 @@ const NOT_BUNDLED = ['lmdb', 'sodium-native', 'cbor-extract']
 const REQUIRE = `import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);`
 
 /**
- * Writes the program into `folder` (what else is there stays), its entry being `main.js`, with the licences of all packages that went into it. Resolves to
- * esbuild's metafile: which sources are in which file.
+ * Writes the program into `folder` (what else is there stays), its entry being `main.js`, with the licences of all packages
+ * that went into it. Resolves to esbuild's metafile: which sources are in which file.
  */
 export async function bundle(folder) {
   const { metafile } = await build({

@@ -2,7 +2,8 @@
 // when none ran. Node 20 finds no TypeScript tests by itself and would exit with 0.
 //
 // Tests that touch nothing but memory, or only sockets of their own process, share a process by the folder; those with
-// processes, namespaces and a disk have one a file, and run the built program. Two processes run at a time.
+// processes, namespaces and a disk have one a file, and run the built program. Two processes run at a time,
+// and beside them one that mostly waits.
 import { spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
@@ -104,13 +105,34 @@ const counts = { pass: 0, fail: 0, cancelled: 0, skipped: 0 }
 /** What the processes said of their failed tests, told once more at the end: a log is often cut at its beginning. */
 const failures = []
 
-/** Runs the tests of some files in one process, to its end. What it prints comes in one piece, so that two at a time can be read. */
+/** Each with a process group of its own, so that what a test started ends with it. */
+const running = new Set()
+
+function kill(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch (error) {
+    // It has ended by itself.
+    if (error.code !== 'ESRCH') throw error
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    for (const child of running) kill(child)
+    process.exit(1)
+  })
+}
+
+/** Runs the tests of some files in one process. What it prints comes in one piece, so that two at a time can be read. */
 function run(group) {
   const child = spawn(process.execPath, [...OPTIONS, TOGETHER, ...group], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NODE_OPTIONS: '' },
+    detached: true,
   })
-  const late = setTimeout(() => child.kill('SIGKILL'), RUN_MS_MAX)
+  running.add(child)
+  const late = setTimeout(() => kill(child), RUN_MS_MAX)
   let failed = 0
   let printed = ''
   let line = ''
@@ -130,6 +152,7 @@ function run(group) {
   return new Promise((done) => {
     child.on('close', (code, signal) => {
       clearTimeout(late)
+      running.delete(child)
       process.stdout.write(printed)
       // It hung, or met an error that nobody caught, which is on standard error.
       if (code !== 0 && failed === 0) {

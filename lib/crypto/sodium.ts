@@ -126,7 +126,7 @@ function candidates(binding: Binding): Partial<Primitives> {
     },
     aead(key) {
       expectLength('key', key, 32)
-      return new SodiumAead(binding, key.slice(), native.aead ?? noble.aead)
+      return new SodiumAead(binding, key.slice())
     },
   }
 }
@@ -196,19 +196,20 @@ function uncleared(length: number): Uint8Array {
   return length < UNCLEARED_BYTES_MIN ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }
 
+const aeadForLong = native.aead ?? noble.aead
 /** What a nonce is written into for one call: ciphers are many, two for each link. */
 const nonceBytes = new Uint8Array(12)
 
 class SodiumAead implements Aead {
   readonly #binding: Binding
   readonly #key: Uint8Array
-  readonly #aeadOf: Primitives['aead']
+  /** For records of more than SEALED_BYTES_MAX; many links never have one. */
   #forLong: Aead | null = null
 
-  constructor(binding: Binding, key: Uint8Array, aeadOf: Primitives['aead']) {
+  /** Keeps `key`, of 32 bytes. */
+  constructor(binding: Binding, key: Uint8Array) {
     this.#binding = binding
     this.#key = key
-    this.#aeadOf = aeadOf
   }
 
   seal(nonce: number, associatedData: Uint8Array, plain: Uint8Array): Uint8Array {
@@ -244,11 +245,11 @@ class SodiumAead implements Aead {
   rekeyed(): Aead {
     const out = new Uint8Array(32 + TAG_BYTES)
     sealWithNonce(this.#binding, this.#key, REKEY_NONCE, EMPTY, ZEROS_32, out)
-    return new SodiumAead(this.#binding, out.slice(0, 32), this.#aeadOf)
+    return new SodiumAead(this.#binding, out.slice(0, 32))
   }
 
   #long(): Aead {
-    this.#forLong ??= this.#aeadOf(this.#key)
+    this.#forLong ??= aeadForLong(this.#key)
     return this.#forLong
   }
 }
