@@ -4,11 +4,12 @@
 
 import { WANT_NUMBERS_MAX } from '../limits.ts'
 import type { AskedNumbers } from './asked-numbers.ts'
-import type { Due, News } from './claim-wait.ts'
+import type { Due, News, Overdue } from './claim-wait.ts'
 import type { Claim, Claims } from './claims.ts'
 import { encodeWant, type Given } from './repair-frames.ts'
 import type { Seen } from './seen.ts'
 import { common, countNumbers, include, type Spans, touches, union, without } from './spans.ts'
+import type { Suspicion } from './suspicions.ts'
 import { type Askable, sharesOf } from './want-shares.ts'
 
 /** Time since the want, or since the last bundle that it asked for, after which others may be asked. */
@@ -35,14 +36,6 @@ const WANT_NUMBERS_MIN = 8
 const LOOKS_PER_STEP = 1_024
 const LOOKS_PER_COST = 8
 
-/** How a neighbour did when it was asked. Outlives its link. */
-export interface Suspicion {
-  /** Wants in a row that it did not answer. */
-  failures: number
-  /** Not asked before this time. */
-  untilMs: number
-}
-
 /** What asking needs from around it. */
 export interface AskingWorld {
   readonly seen: Seen
@@ -60,7 +53,7 @@ export interface AskingWorld {
 }
 
 interface DueClaim extends Askable {
-  readonly isOverdue: boolean
+  readonly overdue: Overdue | null
 }
 
 interface AskedClaim extends Askable {
@@ -80,7 +73,7 @@ export class Asking {
   readonly #claims: Claims
   readonly #suspicion: Suspicion
   readonly #send: (body: Uint8Array) => void
-  readonly #overdue: (originKey: string, nowMs: number) => void
+  readonly #overdue: (originKey: string, why: Overdue, nowMs: number) => void
   readonly #settled: (claim: Claim, nowMs: number) => void
   #request: Request | null = null
   #lastNumber: number
@@ -103,7 +96,7 @@ export class Asking {
     lastNumber: number
     send(body: Uint8Array): void
     /** Before a want: bundles of that origin did not come by themselves, and this neighbour has some. */
-    overdue(originKey: string, nowMs: number): void
+    overdue(originKey: string, why: Overdue, nowMs: number): void
     /** Nothing of that claim is missing. */
     settled(claim: Claim, nowMs: number): void
   }) {
@@ -122,6 +115,11 @@ export class Asking {
 
   get isWaiting(): boolean {
     return this.#request !== null
+  }
+
+  /** Something that the neighbour claims was missing when it was looked at last. */
+  get isLooking(): boolean {
+    return this.#head < this.#queue.length
   }
 
   /** Request numbers that were used. */
@@ -252,8 +250,8 @@ export class Asking {
         this.#settled(claim, nowMs)
         continue
       }
-      const { spans, isOverdue } = due
-      if (spans.length > 0) found.push({ claim, spans, isOverdue })
+      const { spans, overdue } = due
+      if (spans.length > 0) found.push({ claim, spans, overdue })
       if (spans.length > 0 && leader === null) leader = claim
       else this.#queue.push(claim)
     }
@@ -304,7 +302,7 @@ export class Asking {
   }
 
   #ask(found: readonly DueClaim[], nowMs: number): void {
-    for (const { claim, isOverdue } of found) if (isOverdue) this.#overdue(claim.originKey, nowMs)
+    for (const { claim, overdue } of found) if (overdue !== null) this.#overdue(claim.originKey, overdue, nowMs)
     const chosen = sharesOf(found, this.#numbersMax)
     const byOrigin = new Map<string, AskedClaim[]>()
     const wanted: { originKey: string; epoch: number; ranges: Spans }[] = []

@@ -13,9 +13,12 @@ export interface Due {
   readonly spans: Spans
   /** When more of it may be due; infinite: never, as things stand. */
   readonly nextMs: number
-  /** It should have come by itself and did not: the neighbour that has it is to be asked for more than these. */
-  readonly isOverdue: boolean
+  /** Why it counts as lost on its way. Null: nothing does, it is history, or this node's own load may be why it is late. */
+  readonly overdue: Overdue | null
 }
+
+/** `gap`: what was published after it has come. `silence`: nothing has for as long as it waited. */
+export type Overdue = 'gap' | 'silence'
 
 /** What came by itself of the same origin and epoch. */
 export interface News {
@@ -28,6 +31,7 @@ export interface News {
 }
 
 export class ClaimWait {
+  #begunMs = 0
   #waitMs = 0
   /** Numbers up to this one are due. */
   #dueTo = -1
@@ -44,12 +48,18 @@ export class ClaimWait {
   /** The first claim since nothing was missing. `isHistory`: the answer to digests, of what was there before the link. */
   begin(lastNumber: number, nowMs: number, waitMs: number, isHistory: boolean): void {
     if (isHistory) this.#liveFrom = lastNumber + 1
+    this.#begunMs = nowMs
     this.#waitMs = waitMs
     this.#dueTo = -1
     this.#nextTo = lastNumber
     this.#nextMs = nowMs + waitMs
     this.#toldMs = nowMs
     this.#lateTo = -1
+  }
+
+  /** Since when something that was claimed has been missing, as far as is known. */
+  get begunMs(): number {
+    return this.#begunMs
   }
 
   /** It was told again. */
@@ -66,15 +76,15 @@ export class ClaimWait {
     this.#step(lastNumber, nowMs)
     const nextMs = this.#dueTo < this.#nextTo ? this.#nextMs : Number.POSITIVE_INFINITY
     const due = upTo(missing, this.#dueTo)
-    if (due.length === 0) return { spans: due, nextMs, isOverdue: false }
+    if (due.length === 0) return { spans: due, nextMs, overdue: null }
     const last = due[due.length - 1]!
     const isLive = last >= this.#liveFrom
-    if (last <= news.newest) return { spans: due, nextMs, isOverdue: isLive }
+    if (last <= news.newest) return { spans: due, nextMs, overdue: isLive ? 'gap' : null }
     const patienceMs = this.#waitMs + news.slackMs
     if (nowMs - news.cameMs >= patienceMs) {
       // Nothing comes by itself any more: what was claimed a moment ago will not either.
       this.#lateTo = -1
-      return { spans: missing, nextMs, isOverdue: isLive }
+      return { spans: missing, nextMs, overdue: isLive ? 'silence' : null }
     }
     if (this.#lateTo <= news.newest) {
       this.#lateTo = this.#dueTo
@@ -83,12 +93,12 @@ export class ClaimWait {
     const isTooLate = nowMs - this.#lateMs >= LATE_MS_MAX
     const spans = upTo(due, isTooLate ? this.#lateTo : news.newest)
     // Its own load, and not the way, may be why it is late: nothing more is asked to come.
-    const isOverdue = isLive && !isTooLate
+    const overdue = isLive && !isTooLate ? 'gap' : null
     const againMs = Math.min(
       news.cameMs + patienceMs,
       isTooLate ? Number.POSITIVE_INFINITY : this.#lateMs + LATE_MS_MAX,
     )
-    return { spans, nextMs: Math.min(nextMs, againMs), isOverdue }
+    return { spans, nextMs: Math.min(nextMs, againMs), overdue }
   }
 
   #step(lastNumber: number, nowMs: number): void {

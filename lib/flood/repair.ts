@@ -6,17 +6,20 @@ import type { Primitives } from '../crypto/primitives.ts'
 import { FrameType } from '../framing/frames.ts'
 import { Arriving } from './arriving.ts'
 import { AskedNumbers } from './asked-numbers.ts'
-import { Asking, type AskingWorld, type Suspicion } from './asking.ts'
+import { Asking, type AskingWorld } from './asking.ts'
 import { type Bundle, originIn } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
+import type { Overdue } from './claim-wait.ts'
 import { type Claim, Claims } from './claims.ts'
 import { Digests } from './digests.ts'
 import { Giving, type LongAnswers } from './giving.ts'
+import { Lateness } from './lateness.ts'
 import { type LinkTrees, treeOf } from './link-trees.ts'
 import { decodeGiven, decodeHave, decodeWant, keyBytes } from './repair-frames.ts'
 import type { Seen } from './seen.ts'
 import { Settling } from './settling.ts'
-import { without } from './spans.ts'
+import { touches, without } from './spans.ts'
+import { Suspicions } from './suspicions.ts'
 import { Telling } from './telling.ts'
 
 /** Before what is claimed is asked for: time for eager copies to come. */
@@ -27,8 +30,6 @@ export const LAZY_CLAIM_WAIT_MS = 80
 export const FIRST_CLAIM_WAIT_MS = 20
 /** For so long what a new link tells for the first time counts as such an answer. */
 const FIRST_CLAIMS_MS = 3_000
-/** Neighbours that did not answer are remembered beyond their links, so that a new link is no new chance to delay. */
-const SUSPICIONS_MAX = 1_024
 /** What one call of `tick` may cost. A unit is about ten microseconds. */
 const TICK_COST_MAX = 250
 const PARTS = 4
@@ -57,8 +58,8 @@ export interface RepairLink {
 export interface RepairTrees {
   /** See News in claim-wait.ts. */
   newsMs(originKey: string, epoch: number): number
-  /** Bundles of that origin are overdue, and that neighbour has some: it is to send them by itself from now on. */
-  graft(linkKey: string, originKey: string, nowMs: number): void
+  /** Bundles of that origin are overdue, and that neighbour is about to be asked for some; see Due in claim-wait.ts. */
+  overdue(linkKey: string, originKey: string, why: Overdue, nowMs: number): void
 }
 
 export interface RepairOptions {
@@ -116,6 +117,7 @@ export class Repair {
   readonly #asked = new AskedNumbers()
   readonly #longAnswers: LongAnswers = { count: 0 }
   readonly #arriving = new Arriving()
+  readonly #lateness = new Lateness()
   readonly #sides = new Map<string, Side>()
   /** The same, in the order in which they have their turn. */
   #order: Side[] = []
@@ -123,7 +125,7 @@ export class Repair {
   #turn = 0
   /** All sides know since when there are additions. */
   #isAdditionNoted = false
-  readonly #suspicions = new Map<string, Suspicion>()
+  readonly #suspicions = new Suspicions((key) => this.#sides.has(key))
 
   constructor(options: RepairOptions) {
     this.#options = options
@@ -138,7 +140,7 @@ export class Repair {
       isBehind: () => store.isBehind,
       news: (originKey, epoch, nowMs) => {
         const cameMs = Math.max(options.trees.newsMs(originKey, epoch), this.#arriving.heardMs(originKey, epoch))
-        return { newest: seen.lastTaken(originKey, epoch), cameMs, slackMs: this.#arriving.slackMs(originKey, nowMs) }
+        return { newest: seen.lastTaken(originKey, epoch), cameMs, slackMs: this.#lateness.slackMs(originKey, nowMs) }
       },
       leaveToOthers: (claim, spans) => {
         let left = spans
@@ -191,10 +193,10 @@ export class Repair {
     const asking = new Asking({
       world: this.#world,
       claims,
-      suspicion: this.#suspicionOf(link.key),
+      suspicion: this.#suspicions.of(link.key),
       lastNumber: before?.asking.lastNumber ?? 0,
       send: (body) => link.tell(FrameType.want, body),
-      overdue: (originKey, nowMs) => this.#options.trees.graft(link.key, originKey, nowMs),
+      overdue: (originKey, why, nowMs) => this.#options.trees.overdue(link.key, originKey, why, nowMs),
       settled: (claim, nowMs) => settling.add(claim, nowMs),
     })
     const giving = new Giving(store, link, this.counters, this.#longAnswers)
@@ -212,7 +214,8 @@ export class Repair {
     side.giving.close()
     side.asking.close(nowMs)
     this.#arriving.linkDown(key)
-    if (!side.asking.isSuspect) this.#suspicions.delete(key)
+    this.#lateness.clear()
+    this.#suspicions.linkDown(key)
     // What a suspect left to this one is the suspect's to give now.
     this.#freed(nowMs)
   }
@@ -249,7 +252,8 @@ export class Repair {
    * `nextDeadlineMs`.
    */
   bundleCame(linkKey: string, originKey: string, epoch: number, first: number, last: number, nowMs: number): boolean {
-    this.#arriving.end(linkKey, originKey, nowMs)
+    const tookMs = this.#arriving.end(linkKey, originKey, nowMs)
+    if (tookMs > 0) this.#lateness.came(originKey, tookMs, 0, nowMs)
     if (this.#asked.isEmpty) return false
     return this.#sides.get(linkKey)?.asking.bundleCame(originKey, epoch, first, last, nowMs) ?? false
   }
@@ -261,8 +265,19 @@ export class Repair {
     if (origin !== null) this.#arriving.begin(linkKey, origin.originKey, origin.epoch, nowMs)
   }
 
-  /** Whether any neighbour is being asked for any of first…last: it did not come when it should have. */
-  isMissed(originKey: string, epoch: number, first: number, last: number): boolean {
+  /**
+   * A new bundle, verified, came by itself: whether any neighbour is being asked for any of first…last, so that it did not come
+   * when it should have. For how long a neighbour had claimed it is left to the next ones.
+   */
+  cameByItself(originKey: string, epoch: number, first: number, last: number, nowMs: number): boolean {
+    let claimedForMs = 0
+    for (const { asking, claims } of this.#order) {
+      if (!asking.isLooking || asking.isSuspect) continue
+      const claim = claims.find(originKey, epoch)
+      if (claim === null || !claim.isWanting || !touches(claim.ranges, first, last)) continue
+      claimedForMs = Math.max(claimedForMs, nowMs - claim.wait.begunMs)
+    }
+    if (claimedForMs > 0) this.#lateness.came(originKey, claimedForMs, LAZY_CLAIM_WAIT_MS, nowMs)
     return !this.#asked.isEmpty && this.#asked.touches(originKey, epoch, first, last)
   }
 
@@ -359,18 +374,5 @@ export class Repair {
 
   #freed(nowMs: number): void {
     for (const { asking } of this.#order) asking.freed(nowMs)
-  }
-
-  #suspicionOf(key: string): Suspicion {
-    let suspicion = this.#suspicions.get(key)
-    if (suspicion === undefined) {
-      suspicion = { failures: 0, untilMs: Number.NEGATIVE_INFINITY }
-      this.#suspicions.set(key, suspicion)
-      if (this.#suspicions.size > SUSPICIONS_MAX) {
-        const forgotten = Array.from(this.#suspicions.keys()).find((known) => !this.#sides.has(known) && known !== key)
-        if (forgotten !== undefined) this.#suspicions.delete(forgotten)
-      }
-    }
-    return suspicion
   }
 }

@@ -46,8 +46,8 @@ export type RejectReason = 'malformed' | 'bad-origin' | 'bad-signature'
 export interface RepairView {
   /** For every bundle that came: whether that neighbour was asked for it. */
   bundleCame(linkKey: string, originKey: string, epoch: number, first: number, last: number, nowMs: number): boolean
-  /** Whether any neighbour is being asked for any of these. */
-  isMissed(originKey: string, epoch: number, first: number, last: number): boolean
+  /** For every new one that came by itself, genuine: whether any neighbour is being asked for any of these. */
+  cameByItself(originKey: string, epoch: number, first: number, last: number, nowMs: number): boolean
   /** Whether that neighbour says that it holds all of these. */
   holds(linkKey: string, originKey: string, epoch: number, first: number, last: number): boolean
 }
@@ -222,7 +222,7 @@ export class Router implements PublisherLinks {
 
   #judgeNew(link: FloodLink, bundle: Bundle, messages: BundleMessages, isAsked: boolean, nowMs: number): void {
     const { originKey, epoch, first, count } = bundle
-    const { identities, ownOriginKey, actions, validation } = this.#options
+    const { identities, ownOriginKey, actions, arrivals, repair, validation } = this.#options
     const identity = identities.admit(bundle.origin, originKey)
     if (identity === null) return this.#reject(link, 'bad-origin')
     if (!this.signing.verify(bundle)) return this.#reject(link, 'bad-signature')
@@ -245,8 +245,8 @@ export class Router implements PublisherLinks {
     let isMissed = isAsked
     if (!isAsked) {
       actions.heard(originKey, link.key, nowMs)
-      if (!own) isMissed = this.#options.arrivals.newCame(link.trees, bundle, nowMs)
-      if (!isMissed) isMissed = this.#options.repair.isMissed(originKey, epoch, first, first + count - 1)
+      isMissed = repair.cameByItself(originKey, epoch, first, first + count - 1, nowMs)
+      if (!own && arrivals.newCame(link.trees, bundle, nowMs)) isMissed = true
     }
     const arrival: Arrival = { link, bundle, messages, identity, isAsked, isMissed }
     if (validation.checks.isActive && !own) {

@@ -5,11 +5,14 @@
 
 import { ORIGINS_MAX } from '../limits.ts'
 import type { Bundle } from './bundle.ts'
+import type { Overdue } from './claim-wait.ts'
 import { LinkTrees, treeOf } from './link-trees.ts'
 import type { Mode, ModeFrame } from './mode-frame.ts'
 
 /** What a neighbour sent before it read that it should not: for so long it means nothing. */
 export const UNDER_WAY_MS = 1_000
+/** A source that has brought nothing for so long may be silent, or slow; after UNDER_WAY_MS it is silent. */
+export const SILENT_MS = 80
 /** A copy that comes this little later over fewer links came the better way: chance made the other one faster. */
 export const FEWER_HOPS_MS = 5
 /** After so many bundles of an origin, and so long, all links may bring them again: the fastest of them may be another now. */
@@ -48,6 +51,8 @@ interface Source {
   first: number
   hops: number
   newsMs: number
+  /** `newsMs` when bundles were last overdue though they came until a moment ago. */
+  overdueNewsMs: number
   /** Bundles since all links were last let bring them, and when that was. */
   bundles: number
   renewedMs: number
@@ -106,6 +111,8 @@ export class Trees {
       const declinedMs = link.declinedMs(source.tree)
       if (declinedMs !== null) {
         if (nowMs - declinedMs < UNDER_WAY_MS) return false
+        // It was sent to whoever may lack it: no sign that the source is lost.
+        if (!source.link.isOver && nowMs - source.newsMs < UNDER_WAY_MS) return nowMs - source.newsMs >= SILENT_MS
         this.#acceptAgain(link, source.tree)
       }
       source.link = link
@@ -154,14 +161,21 @@ export class Trees {
     this.#keepOwnGoing(nowMs)
   }
 
-  /** That neighbour has what does not come by itself: from now on it is to send bundles of that origin unasked. */
-  graft(linkKey: string, originKey: string, nowMs: number): void {
+  /**
+   * Bundles of that origin are overdue, and that neighbour has some: it is to send them unasked from now on. Not at once when
+   * nothing comes, for on a busy machine all may be late: only when nothing has by the next time that some are overdue.
+   */
+  overdue(linkKey: string, originKey: string, why: Overdue, nowMs: number): void {
     const link = this.#links.get(linkKey)
     const source = this.#sources.get(originKey)
     if (link === undefined || !link.isAble) return
     const tree = treeOf(originKey)
     // Nothing came for long, and this neighbour is not known to hold anything back: it may believe what this node forgot.
     const mayBeDeaf = source !== undefined && nowMs - source.newsMs >= UNDER_WAY_MS
+    if (why === 'silence' && source !== undefined && !mayBeDeaf && source.overdueNewsMs !== source.newsMs) {
+      source.overdueNewsMs = source.newsMs
+      return
+    }
     if (link.accept(tree) || mayBeDeaf) this.#tell(link, 'eager', [tree])
   }
 
@@ -181,6 +195,7 @@ export class Trees {
       first: 0,
       hops: 0,
       newsMs: nowMs,
+      overdueNewsMs: Number.NaN,
       bundles: 0,
       renewedMs: nowMs,
     }

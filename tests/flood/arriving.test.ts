@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ARRIVING_MS_MAX, Arriving, SLACK_FOR_MS, SLACK_MS_MAX } from '../../lib/flood/arriving.ts'
+import { ARRIVING_MS_MAX, Arriving } from '../../lib/flood/arriving.ts'
 
 const NEVER = Number.NEGATIVE_INFINITY
 
@@ -26,37 +26,23 @@ test('bytes that trickle do not count for ever', () => {
   assert.equal(arriving.heardMs('origin', 7), ARRIVING_MS_MAX)
 })
 
-test('how long one took is left to the next, twice, up to a bound, for a while', () => {
+test('the end of one says how long it was under way, up to a bound', () => {
   const arriving = new Arriving()
-  assert.equal(arriving.slackMs('origin', 0), 0)
-  for (const [tookMs, slackMs] of [
-    [0, 0],
-    [100, 200],
-    [1_000, SLACK_MS_MAX],
-  ] as const) {
+  assert.equal(arriving.end('link', 'origin', 5_000), 0, 'a short one never was')
+  for (const tookMs of [0, 100, ARRIVING_MS_MAX]) {
     arriving.begin('link', 'origin', 7, 5_000)
-    arriving.end('link', 'origin', 5_000 + tookMs)
-    assert.equal(arriving.slackMs('origin', 5_000 + tookMs), slackMs)
-    assert.equal(arriving.slackMs('origin', 5_000 + tookMs + SLACK_FOR_MS - 1), slackMs)
-    assert.equal(arriving.slackMs('origin', 5_000 + tookMs + SLACK_FOR_MS), 0)
-    assert.equal(arriving.slackMs('other', 5_000 + tookMs), 0)
+    assert.equal(arriving.end('link', 'origin', 5_000 + tookMs), tookMs)
+    assert.equal(arriving.end('link', 'origin', 5_000 + tookMs), 0, 'and says so once')
   }
+  arriving.begin('link', 'origin', 7, 5_000)
+  assert.equal(arriving.end('link', 'origin', 6_000 + ARRIVING_MS_MAX), ARRIVING_MS_MAX)
 })
 
 test('a body that turns out to be of another origin, and one whose link is gone, say nothing of how long one takes', () => {
   const arriving = new Arriving()
   arriving.begin('link', 'origin', 7, 0)
-  arriving.end('link', 'other', 100)
+  assert.equal(arriving.end('link', 'other', 100), 0)
   arriving.begin('link', 'origin', 7, 200)
   arriving.linkDown('link')
-  assert.deepEqual([arriving.slackMs('origin', 300), arriving.slackMs('other', 300)], [0, 0])
-})
-
-test('when a link is gone nothing is left more time: what is late may be lost with it', () => {
-  const arriving = new Arriving()
-  arriving.begin('link', 'origin', 7, 0)
-  arriving.end('link', 'origin', 100)
-  assert.equal(arriving.slackMs('origin', 150), 200)
-  arriving.linkDown('second')
-  assert.equal(arriving.slackMs('origin', 150), 0)
+  assert.equal(arriving.end('link', 'origin', 300), 0)
 })

@@ -7,12 +7,12 @@ import {
   Asking,
   SUSPECT_WAIT_MS,
   SUSPECT_WAIT_MS_MAX,
-  type Suspicion,
 } from '../../lib/flood/asking.ts'
 import { type Claim, Claims } from '../../lib/flood/claims.ts'
 import { decodeWant, type Want } from '../../lib/flood/repair-frames.ts'
 import { Seen } from '../../lib/flood/seen.ts'
 import { countNumbers, type Spans, without } from '../../lib/flood/spans.ts'
+import type { Suspicion } from '../../lib/flood/suspicions.ts'
 import { WANT_BYTES_MAX, WANT_NUMBERS_MAX, WANT_RANGES_MAX } from '../../lib/limits.ts'
 import { seeded } from '../crypto/seeded.ts'
 import { plainOriginKey } from './fake-store.ts'

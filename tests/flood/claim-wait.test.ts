@@ -12,11 +12,11 @@ function begun(lastNumber: number, isHistory = false): ClaimWait {
 
 test('nothing is due before the wait is over, then all that had been claimed', () => {
   const wait = begun(9)
-  assert.deepEqual(wait.due([0, 9], 9, NOTHING, 99), { spans: [], nextMs: 100, isOverdue: false })
+  assert.deepEqual(wait.due([0, 9], 9, NOTHING, 99), { spans: [], nextMs: 100, overdue: null })
   assert.deepEqual(wait.due([0, 9], 9, NOTHING, 100), {
     spans: [0, 9],
     nextMs: Number.POSITIVE_INFINITY,
-    isOverdue: true,
+    overdue: 'silence',
   })
 })
 
@@ -24,7 +24,7 @@ test('while others keep coming, what was claimed later waits as long as the firs
   const wait = begun(9)
   const news: News = { newest: 30, cameMs: 95, slackMs: 0 }
   wait.again(19, 60, 100)
-  assert.deepEqual(wait.due([5, 6, 15, 16], 19, news, 100), { spans: [5, 6], nextMs: 160, isOverdue: true })
+  assert.deepEqual(wait.due([5, 6, 15, 16], 19, news, 100), { spans: [5, 6], nextMs: 160, overdue: 'gap' })
   assert.deepEqual(wait.due([5, 6, 15, 16], 19, news, 159).spans, [5, 6])
   assert.deepEqual(wait.due([5, 6, 15, 16], 19, news, 160).spans, [5, 6, 15, 16])
 })
@@ -48,7 +48,7 @@ test('above the newest number nothing is due while bundles keep coming, and all 
   const wait = begun(9)
   const news: News = { newest: 4, cameMs: 60, slackMs: 0 }
   const due = wait.due([2, 2, 5, 9], 9, news, 100)
-  assert.deepEqual(due, { spans: [2, 2], nextMs: 160, isOverdue: true })
+  assert.deepEqual(due, { spans: [2, 2], nextMs: 160, overdue: 'gap' })
   wait.again(12, 150, 100)
   assert.deepEqual(wait.due([2, 2, 5, 12], 12, news, 160).spans, [2, 2, 5, 12], 'what was claimed a moment ago, too')
 })
@@ -62,8 +62,8 @@ test('what is late for two seconds is due all the same, and is no reason to chan
   nowMs += LATE_MS_MAX - 1
   assert.deepEqual(wait.due([5, 20], 20, lag(), nowMs).spans, [])
   nowMs += 1
-  const { spans, isOverdue } = wait.due([5, 20], 20, lag(), nowMs)
-  assert.deepEqual([spans, isOverdue], [[5, 9], false])
+  const { spans, overdue } = wait.due([5, 20], 20, lag(), nowMs)
+  assert.deepEqual([spans, overdue], [[5, 9], null])
 })
 
 test('what comes late but comes begins a new wait', () => {
@@ -79,21 +79,38 @@ test('the answer to digests is history: it is asked for, and no reason to change
   assert.deepEqual(wait.due([0, 9], 9, { newest: 20, cameMs: 0, slackMs: 0 }, 100), {
     spans: [0, 9],
     nextMs: Number.POSITIVE_INFINITY,
-    isOverdue: false,
+    overdue: null,
   })
-  assert.equal(wait.due([0, 9], 9, NOTHING, 300).isOverdue, false)
+  assert.equal(wait.due([0, 9], 9, NOTHING, 300).overdue, null)
   wait.again(15, 300, 100)
   assert.deepEqual(wait.due([3, 3, 12, 12], 15, { newest: 20, cameMs: 390, slackMs: 0 }, 400), {
     spans: [3, 3, 12, 12],
     nextMs: Number.POSITIVE_INFINITY,
-    isOverdue: true,
+    overdue: 'gap',
   })
 })
 
 test('where long ones take their time, the next has as much longer to come, and what is missing below the newest has not', () => {
   const wait = begun(9)
   const news: News = { newest: 4, cameMs: 60, slackMs: 200 }
-  assert.deepEqual(wait.due([2, 2, 5, 9], 9, news, 200), { spans: [2, 2], nextMs: 360, isOverdue: true })
+  assert.deepEqual(wait.due([2, 2, 5, 9], 9, news, 200), { spans: [2, 2], nextMs: 360, overdue: 'gap' })
   assert.deepEqual(wait.due([5, 9], 9, news, 359).spans, [])
   assert.deepEqual(wait.due([5, 9], 9, news, 360).spans, [5, 9])
+})
+
+test('how long nothing has come says why it is overdue', () => {
+  const gap: News = { newest: 20, cameMs: 0, slackMs: 0 }
+  assert.equal(begun(9).due([0, 9], 9, gap, 100).overdue, 'gap', 'later ones have come')
+  const silent: News = { newest: 4, cameMs: 0, slackMs: 0 }
+  assert.equal(begun(9).due([5, 9], 9, silent, 100).overdue, 'silence')
+  assert.equal(begun(9).due([5, 9], 9, { ...silent, slackMs: 1 }, 100).spans.length, 0, 'it is as late as usual')
+})
+
+test('a claim knows since when something of it has been missing', () => {
+  const wait = begun(9)
+  wait.again(19, 60, 100)
+  wait.due([5, 19], 19, NOTHING, 200)
+  assert.equal(wait.begunMs, 0)
+  wait.begin(29, 300, 100, false)
+  assert.equal(wait.begunMs, 300)
 })

@@ -212,7 +212,10 @@ export class RepairNode {
       return
     }
     this.taken++
-    if (!wasAsked) this.trees.newCame(this.links.get(from)!.trees, bundle, nowMs)
+    if (!wasAsked) {
+      this.repair.cameByItself(originKey, epoch, first, last, nowMs)
+      this.trees.newCame(this.links.get(from)!.trees, bundle, nowMs)
+    }
     this.#put(bundle, '')
     if (this.forwards) {
       for (const [to, link] of this.links) {

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BundleFlag } from '../../lib/flood/bundle.ts'
-import { decodeHave } from '../../lib/flood/repair-frames.ts'
+import { LATE_TIMES, SLACK_FOR_MS } from '../../lib/flood/lateness.ts'
+import { CLAIM_WAIT_MS, LAZY_CLAIM_WAIT_MS } from '../../lib/flood/repair.ts'
+import { decodeHave, encodeHave } from '../../lib/flood/repair-frames.ts'
 import { FrameType } from '../../lib/framing/frames.ts'
 import { EPOCHS_PER_ORIGIN_MAX } from '../../lib/limits.ts'
 import { seeded } from '../crypto/seeded.ts'
@@ -255,6 +257,41 @@ test('claims say who holds what, and a change of those about our own messages is
   assert.equal(network.frames.length, before + 2, 'digests, and nothing else')
   assert.equal(a.repair.holds(a.keyOf(1), a.originKey, 1, 0, 2), true)
   assert.equal(a.confirmations, 2)
+})
+
+test('how long one was claimed before it came by itself is left to the next ones, for a while', () => {
+  const askedAfter = (nextMs: number): number => {
+    const network = new RepairNetwork(3)
+    const node = network.node(2)
+    network.connect(0, 2)
+    network.connect(1, 2)
+    // Beyond what counts as the answer to digests. What it claims is said for it below.
+    network.run(network.nowMs + 4_000)
+    network.node(1).links.get(2)!.holdsBack = () => true
+    const from = plainOriginKey(7)
+    const claim = (last: number): void => {
+      const held = [{ originKey: from, epoch: 1, ranges: [0, last] }]
+      node.frameCame(1, FrameType.have, encodeHave({ digests: null, newestEpoch: 0, held }))
+    }
+    const come = (first: number): void => {
+      node.bundleCame(0, plainBundle({ originKey: from, epoch: 1, first, count: 1, heldSinceMs: network.nowMs }))
+    }
+    come(0)
+    claim(1)
+    network.run(network.nowMs + 200)
+    come(1)
+    network.run(network.nowMs + nextMs)
+    come(2)
+    claim(3)
+    const sinceMs = network.nowMs
+    network.run(sinceMs + 2_000)
+    const wants = network.frames.filter(({ type, from, to }) => type === FrameType.want && from === 2 && to === 1)
+    assert.equal(wants.length, 1)
+    return wants[0]!.atMs - sinceMs
+  }
+  const waitMs = askedAfter(SLACK_FOR_MS - CLAIM_WAIT_MS)
+  assert.equal(waitMs, CLAIM_WAIT_MS * 1.125)
+  assert.equal(askedAfter(SLACK_FOR_MS - waitMs - 1), waitMs + LATE_TIMES * 200 - LAZY_CLAIM_WAIT_MS)
 })
 
 test('nothing is told while nothing changes, and what changes once a second at most', () => {

@@ -17,7 +17,7 @@ export function routerParts(
   return {
     seen: new Seen(),
     store: new MemoryStore({ clock: new FakeClock(), holdings: new Holdings(), bytesMax: 0, ageMsMax }),
-    repair: { bundleCame: () => false, isMissed: () => false, holds: () => false },
+    repair: { bundleCame: () => false, cameByItself: () => false, holds: () => false },
     arrivals: { newCame: () => false, duplicateCame: () => {} },
     validation: new Validation({
       checks: new Checks(() => {}),

@@ -79,6 +79,7 @@ class Node {
   isStray = false
   /** Whether what comes was asked of somebody else. */
   isMissed = false
+  readonly byThemselves: [originKey: string, epoch: number, first: number, last: number][] = []
   holders: string[] = []
   readonly router: Router
 
@@ -99,7 +100,10 @@ class Node {
       ...this.parts,
       repair: {
         bundleCame: () => this.isAsked,
-        isMissed: () => this.isMissed,
+        cameByItself: (originKey, epoch, first, last) => {
+          this.byThemselves.push([originKey, epoch, first, last])
+          return this.isMissed
+        },
         holds: (linkKey) => this.holders.includes(linkKey),
       },
       arrivals: {
@@ -671,6 +675,11 @@ test('what came new and what came again is told with its link; not what was aske
     ['new', node.links[0]!.key, originKeyOf(5)],
     ['duplicate', node.links[1]!.key, originKeyOf(5)],
     ['duplicate', node.links[1]!.key, originKeyOf(9)],
+  ])
+  const { epoch } = sealedBundle({ origin: 5 })
+  assert.deepEqual(node.byThemselves, [
+    [originKeyOf(5), epoch, 0, 0],
+    [originKeyOf(9), epoch, 0, 0],
   ])
 })
 

@@ -7,6 +7,7 @@ import {
   FEWER_HOPS_MS,
   RENEW_BUNDLES,
   RENEW_MS,
+  SILENT_MS,
   Trees,
   type TreesOptions,
   UNDER_WAY_MS,
@@ -111,7 +112,7 @@ test('links that cannot be lazy are neither declined nor listened to, and may be
   assert.deepEqual(node.news, [['r', 'lazy', [treeOf(A)]]])
   node.trees.modeCame(q, { mode: 'lazy', trees: [5] }, 1_000)
   assert.equal(q.isLazy(5), false)
-  node.trees.graft('q', A, 9_000)
+  node.trees.overdue('q', A, 'gap', 9_000)
   assert.deepEqual(node.news, [])
 })
 
@@ -139,7 +140,7 @@ test('a new bundle over a link that was declined long ago makes it the source ag
   node.news
   assert.equal(node.came(A, q), false, 'it was under way')
   node.nowMs += UNDER_WAY_MS
-  assert.equal(node.came(A, q), true)
+  assert.equal(node.came(A, q), true, 'and the other one has been silent for a second')
   assert.deepEqual(node.news, [['q', 'eager', [treeOf(A)]]])
   assert.equal(q.declinedMs(treeOf(A)), null)
   assert.equal(node.came(A, q), false)
@@ -207,18 +208,60 @@ test('another connection with the same neighbour begins with everything eager', 
   assert.deepEqual([q.isLazy(6), node.news], [false, []])
 })
 
-test('a graft asks a declined link for an origin again; one that is not declined only when all is silent', () => {
+test('a gap makes a declined link eager again at once; one that is not declined is told only when all is silent', () => {
   const node = new Node()
   const [p, q] = [node.up('p'), node.up('q')]
   node.came(A, p, q)
   node.news
-  node.trees.graft('q', A, node.nowMs + 200)
-  node.trees.graft('q', A, node.nowMs + 300)
-  node.trees.graft('nobody', A, node.nowMs + 300)
+  node.trees.overdue('q', A, 'gap', node.nowMs + 200)
+  node.trees.overdue('q', A, 'gap', node.nowMs + 300)
+  node.trees.overdue('nobody', A, 'gap', node.nowMs + 300)
   assert.deepEqual(node.news, [['q', 'eager', [treeOf(A)]]])
-  node.trees.graft('p', A, node.nowMs + UNDER_WAY_MS)
-  node.trees.graft('p', B, node.nowMs + UNDER_WAY_MS)
+  node.trees.overdue('p', A, 'silence', node.nowMs + UNDER_WAY_MS)
+  node.trees.overdue('p', B, 'silence', node.nowMs + UNDER_WAY_MS)
   assert.deepEqual(node.news, [['p', 'eager', [treeOf(A)]]])
+})
+
+test('silence may be slowness: only what is silent still the next time is replaced', () => {
+  const node = new Node()
+  const [p, q] = [node.up('p'), node.up('q')]
+  node.came(A, p, q)
+  node.news
+  for (let i = 0; i < 5; i++) {
+    node.trees.overdue('q', A, 'silence', node.nowMs + 100)
+    assert.deepEqual(node.news, [], 'something has come since the last time')
+    node.nowMs += 200
+    node.came(A, p)
+  }
+  node.trees.overdue('q', A, 'silence', node.nowMs + 100)
+  node.trees.overdue('q', A, 'silence', node.nowMs + 200)
+  assert.deepEqual(node.news, [['q', 'eager', [treeOf(A)]]])
+})
+
+test('after a second of silence nobody is waited for, and of an origin that never came not at all', () => {
+  const node = new Node()
+  const [p, q] = [node.up('p'), node.up('q')]
+  node.came(A, p, q)
+  node.news
+  node.trees.overdue('q', A, 'silence', node.nowMs + UNDER_WAY_MS)
+  assert.deepEqual(node.news, [['q', 'eager', [treeOf(A)]]])
+  q.decline(treeOf(B), node.nowMs)
+  node.trees.overdue('q', B, 'silence', node.nowMs + 1)
+  assert.deepEqual(node.news, [['q', 'eager', [treeOf(B)]]])
+})
+
+test('what is sent to all who may lack it is no sign that the source is lost, and missed where that is silent', () => {
+  const node = new Node()
+  const [p, q] = [node.up('p'), node.up('q')]
+  node.came(A, p, q)
+  node.nowMs += UNDER_WAY_MS
+  node.came(A, p)
+  node.news
+  assert.equal(node.came(A, q), false, 'the source has brought something just now')
+  node.nowMs += SILENT_MS
+  assert.equal(node.came(A, q), true)
+  assert.deepEqual([node.news, q.declinedMs(treeOf(A)) === null], [[], false])
+  assert.equal(node.came(A, p), false, 'it is the source as before')
 })
 
 test('what the neighbour says holds, each turn to lazy is told of once', () => {

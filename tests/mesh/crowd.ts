@@ -84,10 +84,16 @@ export class Crowd {
     return this.mesh.network.path(`10.0.0.${a + 1}`, `10.0.0.${b + 1}`)
   }
 
-  /** So many messages, one every `everyMs`, by these nodes in turn. Returns those of them. */
-  async publish(count: number, everyMs: number, by: readonly number[]): Promise<string[]> {
+  /** So many messages, one every `everyMs`, by these nodes in turn, each after a call of `before`. Returns those of them. */
+  async publish(
+    count: number,
+    everyMs: number,
+    by: readonly number[],
+    before: (i: number) => void = () => {},
+  ): Promise<string[]> {
     const texts: string[] = []
     for (let i = 0; i < count; i++) {
+      before(i)
       const from = by[i % by.length]!
       const text = `${this.#number++}`
       texts.push(text)

@@ -59,6 +59,24 @@ test('which links are lazy is shown, and at least one neighbour gets a publicati
   await crowd.stop()
 })
 
+test('where links are slow now and then, what is late is not asked for, and the trees stay', async () => {
+  for (let seed = 7; seed < 7 + rounds(1, 6); seed++) {
+    const crowd = await new Crowd(seed).build()
+    // As on a machine that is full: at any moment one link in five takes 100 to 200 ms.
+    const change = (i: number): void => {
+      if (i % 5 > 0) return
+      for (const edge of crowd.edges) crowd.path(edge).delayMs = crowd.below(5) === 0 ? 100 + crowd.below(100) : 5
+    }
+    await crowd.publish(100, 20, [0], change)
+    const { copies, requests, grafts, texts } = await crowd.counted(() => crowd.publish(300, 10, [0], change))
+    assert.ok(copies <= 1.1, `seed ${seed}: ${copies} copies of each bundle to each node`)
+    assert.ok(requests <= 20 && grafts <= 20, `seed ${seed}: ${requests} requests, ${grafts} links made eager`)
+    const p99 = percentile(crowd.took(texts), 0.99)
+    assert.ok(p99 <= 400, `seed ${seed}: ${p99} ms`)
+    await crowd.stop()
+  }
+})
+
 test('a quiet network sends nothing but heartbeats', async () => {
   const crowd = await new Crowd(4).build()
   await crowd.publish(50, 10, ALL)
