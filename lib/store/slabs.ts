@@ -1,9 +1,9 @@
 // Memory for the bytes of many bundles: slabs, filled one after the other and used again once all that lies in one has been
 // given up. They are cut from grounds that double in size and are SharedArrayBuffers, though nobody shares them: V8 marks its whole
 // heap each time that memory outside it has grown by some megabytes, and does not count these (docs/decisions/0008). Where bytes
-// lie here is known to the store alone; what it gives are copies. The system makes pages of a ground real as they are first
-// written to.
+// lie here is known to the store alone; what it gives are copies. Memory becomes real as it is needed, some pages ahead.
 
+import { makePages } from '../io/pages.ts'
 import { FRAME_BODY_BYTES_MAX } from '../limits.ts'
 
 /** The largest slab. */
@@ -12,6 +12,9 @@ export const SLAB_BYTES = 4_194_304
 export const PIECE_BYTES_MAX: number = FRAME_BODY_BYTES_MAX
 /** The first ground, for a node that hears little. */
 const GROUND_BYTES_MIN = 65_536
+
+/** Of memory that was never used, so much is made real at a time. */
+const MADE_BYTES = 262_144
 
 const FILLED_BYTES_MIN = 4_096
 
@@ -26,6 +29,8 @@ export class Slabs {
   readonly #slabs: Uint8Array[] = []
   /** Pieces in use in each slab. */
   readonly #pieces: number[] = []
+  /** Up to where each slab's memory has been made real, or been used. */
+  readonly #made: number[] = []
   readonly #free: number[] = []
   #bytes = 0
   #current = -1
@@ -54,6 +59,7 @@ export class Slabs {
     if (length > room && !this.#turnOver(length)) return false
     const slab = this.#current
     const into = this.#slabs[slab]!
+    if (this.#used + length > this.#made[slab]!) this.#make(slab, this.#used + length)
     into.set(head, this.#used)
     copyLarge(bytes, into, this.#used + head.length)
     this.#pieces[slab]!++
@@ -74,6 +80,15 @@ export class Slabs {
     if (left > 0) return
     if (slab === this.#current) this.#used = 0
     else this.#free.push(slab)
+  }
+
+  /** Makes memory of a slab real, at least up to `end`. */
+  #make(slab: number, end: number): void {
+    const bytes = this.#slabs[slab]!
+    const made = this.#made[slab]!
+    const until = Math.min(bytes.length, Math.max(end, made + MADE_BYTES))
+    makePages(bytes.subarray(made, until))
+    this.#made[slab] = until
   }
 
   /** Makes a slab the current one that has room for so much. */
@@ -103,6 +118,7 @@ export class Slabs {
     for (let i = 0; i < count; i++) {
       this.#slabs.push(new Uint8Array(ground, i * slabBytes, slabBytes))
       this.#pieces.push(0)
+      this.#made.push(0)
     }
     for (let i = count - 1; i > 0; i--) this.#free.push(first + i)
     this.#use(first)

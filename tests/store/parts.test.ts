@@ -9,6 +9,7 @@ import { lastAtOrBelow, Runs } from '../../lib/store/runs.ts'
 import { PIECE_BYTES_MAX, SLAB_BYTES, Slabs } from '../../lib/store/slabs.ts'
 import { StoreTime } from '../../lib/store/store-time.ts'
 import { TurnListeners } from '../../lib/store/turn-listeners.ts'
+import { seeded } from '../crypto/seeded.ts'
 import { chance } from '../virtual/chance.ts'
 import { NodeClock, VirtualTime } from '../virtual/clock.ts'
 import { testBundle } from './bundles.ts'
@@ -88,6 +89,47 @@ test('the slab being filled is used from its start again when nothing lies in it
     assert.ok(slabs.put(BODY_HEAD, new Uint8Array(1_000)))
     assert.deepEqual({ ...slabs.place }, { slab: 0, offset: 0 })
     slabs.release(0)
+  }
+})
+
+interface Piece {
+  readonly slab: number
+  readonly offset: number
+  readonly length: number
+  readonly mark: number
+}
+
+test('every piece stays as it was put until it is given up, whatever is put and given up around it', () => {
+  for (let seed = 1; seed <= 3; seed++) {
+    const random = seeded(seed)
+    const slabs = new Slabs(8 * SLAB_BYTES)
+    const pieces: Piece[] = []
+    const check = ({ slab, offset, length, mark }: Piece): void => {
+      const view = slabs.view(slab, offset, length)
+      assert.ok(
+        view.every((byte) => byte === mark),
+        `seed ${seed}, slab ${slab} at ${offset}`,
+      )
+    }
+    for (let i = 0; i < 1_500; i++) {
+      const length = 2 + random.below(random.below(10) === 0 ? 400_000 : 3_000)
+      const mark = 1 + random.below(255)
+      const bytes = new Uint8Array(length).fill(mark)
+      const headLength = random.below(Math.min(length, 200))
+      while (!slabs.put(bytes.subarray(0, headLength), bytes.subarray(headLength))) {
+        const oldest = pieces.shift()!
+        check(oldest)
+        slabs.release(oldest.slab)
+      }
+      const { slab, offset } = slabs.place
+      pieces.push({ slab, offset, length, mark })
+      if (random.below(20) > 0) continue
+      const given = pieces.splice(random.below(pieces.length), 1)[0]!
+      check(given)
+      slabs.release(given.slab)
+    }
+    for (const piece of pieces) check(piece)
+    assert.ok(slabs.bytes <= 14 * SLAB_BYTES, `${slabs.bytes} bytes`)
   }
 })
 
