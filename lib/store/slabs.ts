@@ -13,7 +13,7 @@ export const PIECE_BYTES_MAX: number = FRAME_BODY_BYTES_MAX
 /** The first ground, for a node that hears little. */
 const GROUND_BYTES_MIN = 65_536
 
-/** Of memory that was never used, so much is made real at a time. */
+/** Of memory that was never used, so much is made real at a time; in smaller slabs it comes page by page. */
 const MADE_BYTES = 262_144
 
 const FILLED_BYTES_MIN = 4_096
@@ -87,7 +87,7 @@ export class Slabs {
     const bytes = this.#slabs[slab]!
     const made = this.#made[slab]!
     const until = Math.min(bytes.length, Math.max(end, made + MADE_BYTES))
-    makePages(bytes.subarray(made, until))
+    if (bytes.length >= MADE_BYTES) makePages(bytes.subarray(made, until))
     this.#made[slab] = until
   }
 
