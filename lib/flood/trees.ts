@@ -101,7 +101,8 @@ export class Trees {
 
   /**
    * A new bundle of that origin came by itself, verified. True: it came over another link than those before it, so that it
-   * did not come, or not in time, where it should have. From now on this link is the one that brings news.
+   * did not come, or not in time, where it should have. From now on this link is the one that brings news, unless it was declined and
+   * the one that did is heard still, or it was under way when it was declined.
    */
   newCame(link: LinkTrees, { originKey, epoch, first, hops }: Seal, nowMs: number): boolean {
     let source = this.#sources.get(originKey)

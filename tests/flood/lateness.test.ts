@@ -30,6 +30,14 @@ test('it is forgotten after a while, and the latest counts until then', () => {
   assert.equal(lateness.slackMs('origin', 2 * SLACK_FOR_MS), 62, 'a later one counts from its own time')
 })
 
+test('who is late all the time is given time all the time', () => {
+  const lateness = new Lateness()
+  for (let nowMs = 0; nowMs <= 5 * SLACK_FOR_MS; nowMs += 150) {
+    lateness.came('origin', 10_000, 80, nowMs)
+    assert.equal(lateness.slackMs('origin', nowMs + 149), SLACK_MS_MAX, `at ${nowMs}`)
+  }
+})
+
 test('when a link is gone nothing is left more time: what is late may be lost with it', () => {
   const lateness = new Lateness()
   lateness.came('origin', 100, 0, 0)
