@@ -1,9 +1,8 @@
 // Questions about points on the Ed25519 curve that decide who may be an identity, and the map from an Ed25519 key to its
-// X25519 key. Not signatures. docs/protocol.md section 2.
+// X25519 key, for the providers whose library does not answer them. Not signatures. docs/protocol.md section 2.
 
 import { invert, mod } from '@noble/curves/abstract/modular.js'
 import { equalBytes, fromHex, toHex } from '../bytes.ts'
-import { primitives } from './choose.ts'
 import { expectLength } from './inputs.ts'
 import type { Primitives, X25519Pair } from './primitives.ts'
 
@@ -21,34 +20,31 @@ const L = 2n ** 252n + 27742317777372353535851937790883648493n
  */
 const TORSION_FREE: Uint8Array = littleEndian(5n * L - 1n)
 
-/** The multiplier, ready to use, of each provider that was asked for. */
-const multipliers = new WeakMap<Primitives['x25519Pair'], X25519Pair['agree']>()
-
-/**
- * The X25519 key of an Ed25519 public key that may be an identity, 32 bytes: these are the 32 bytes that RFC 8032 writes for a
- * point on the curve (y below p, no sign on x = 0) which is not of small order and has no torsion part. Null for any other
- * bytes of any length. About 0.1 ms natively, 1 ms otherwise: cache the answer.
- */
-export function acceptableX25519Key(
-  publicKey: Uint8Array,
-  { x25519Pair }: Pick<Primitives, 'x25519Pair'> = primitives,
-): Uint8Array | null {
-  if (publicKey.length !== 32) return null
-  // The two points with x = 0 are of small order, and the sign of any other x may be set or not.
-  const key = x25519FromEd25519(publicKey)
-  if (key === null) return null
-  let multiply = multipliers.get(x25519Pair)
-  if (multiply === undefined) {
-    multiply = x25519Pair(TORSION_FREE).agree
-    multipliers.set(x25519Pair, multiply)
+/** `Primitives.acceptableX25519Key` by one X25519 operation of the provider's. */
+export function acceptableX25519KeyOver(x25519Pair: Primitives['x25519Pair']): Primitives['acceptableX25519Key'] {
+  // Made at the first question: whoever serves only other primitives never needs it.
+  let multiply: X25519Pair['agree'] | null = null
+  return (publicKey) => {
+    if (publicKey.length !== 32) return null
+    // The two points with x = 0 are of small order, and the sign of any other x may be set or not.
+    const key = x25519FromEd25519(publicKey)
+    if (key === null) return null
+    multiply ??= x25519Pair(TORSION_FREE).agree
+    const multiple = multiply(key)
+    return multiple !== null && equalBytes(multiple, key) ? key : null
   }
-  const multiple = multiply(key)
-  return multiple !== null && equalBytes(multiple, key) ? key : null
+}
+
+/** Whether the y that 32 bytes hold is below p. */
+export function isReduced(publicKey: Uint8Array): boolean {
+  if (publicKey[0]! < 0xed || (publicKey[31]! & 0x7f) !== 0x7f) return true
+  for (let i = 1; i < 31; i++) if (publicKey[i] !== 0xff) return true
+  return false
 }
 
 /**
  * The X25519 public key of the same secret: u = (1 + y) / (1 - y), 32 bytes. It looks at y alone, so A and -A have one and the
- * same; whether y belongs to a point at all is acceptableX25519Key's question. Null when y is 1 or not reduced modulo p.
+ * same; whether y belongs to a point at all is another question. Null when y is 1 or not reduced modulo p.
  */
 export function x25519FromEd25519(publicKey: Uint8Array): Uint8Array | null {
   expectLength('public key', publicKey, 32)

@@ -40,6 +40,11 @@ const SIGNATURE_WITH_TORSION = fromHex(
     '53cd65c49ae288a5beb1b228bebed825c2c9e52b1367653317050b522295d801',
 )
 
+/** Its R: not of small order, and refused as an identity. */
+const POINT_WITH_TORSION = SIGNATURE_WITH_TORSION.subarray(0, 32)
+/** No x belongs to y = 2. */
+const NO_POINT = Uint8Array.of(2, ...new Uint8Array(31))
+
 // The neutral element, as it should be written and in two ways in which it should not. With R the neutral element and S = 0
 // every message verifies under all three: a build that checks more than the equation would differ from the portable provider.
 const NEUTRAL = Uint8Array.of(1, ...new Uint8Array(31))
@@ -79,6 +84,14 @@ const KNOWN_ANSWERS: { readonly [name in keyof Primitives]: (primitives: Primiti
       agree(NEUTRAL) === null
     )
   },
+  acceptableX25519Key: ({ acceptableX25519Key }) =>
+    is(
+      acceptableX25519Key(PUBLIC_KEY) ?? EMPTY,
+      'd85e07ec22b0ad881537c2f44d662d1a143cf830c57aca4305d85c7a90f6b62e',
+    ) &&
+    [NEUTRAL, NEUTRAL_WITH_SIGN, NEUTRAL_UNREDUCED, POINT_WITH_TORSION, NO_POINT].every(
+      (bytes) => acceptableX25519Key(bytes) === null,
+    ),
   ed25519Signer({ ed25519Signer }) {
     const signer = ed25519Signer(SEED)
     return equalBytes(signer.publicKey, PUBLIC_KEY) && equalBytes(signer.sign(EMPTY), SIGNATURE)

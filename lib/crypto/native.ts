@@ -7,6 +7,7 @@ import { EMPTY } from '../bytes.ts'
 import { TAG_BYTES } from '../limits.ts'
 import { giveBack, OUTSIDE_BYTES_MIN } from '../memory.ts'
 import { BoundedCache } from './bounded-cache.ts'
+import { acceptableX25519KeyOver } from './curve.ts'
 import { hkdfOver, hmacOver } from './hkdf.ts'
 import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
 import { answering } from './known-answers.ts'
@@ -81,11 +82,8 @@ const candidates: Primitives = {
     expectLength('private key', privateKey, 32)
     return publicBytes(privateKeyObject('X25519', privateKey))
   },
-  x25519Pair(privateKey): X25519Pair {
-    expectLength('private key', privateKey, 32)
-    const key = privateKeyObject('X25519', privateKey)
-    return { publicKey: publicBytes(key), agree: (publicKey) => agreed(key, publicKey) }
-  },
+  x25519Pair,
+  acceptableX25519Key: acceptableX25519KeyOver(x25519Pair),
   ed25519Signer(seed): Signer {
     expectLength('seed', seed, 32)
     const key = privateKeyObject('Ed25519', seed)
@@ -101,6 +99,12 @@ const candidates: Primitives = {
 function x25519(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null {
   expectLength('private key', privateKey, 32)
   return agreed(privateKeyObject('X25519', privateKey), publicKey)
+}
+
+function x25519Pair(privateKey: Uint8Array): X25519Pair {
+  expectLength('private key', privateKey, 32)
+  const key = privateKeyObject('X25519', privateKey)
+  return { publicKey: publicBytes(key), agree: (publicKey) => agreed(key, publicKey) }
 }
 
 function agreed(privateKey: crypto.KeyObject, publicKey: Uint8Array): Uint8Array | null {

@@ -11,6 +11,7 @@ import { hmac } from '@noble/hashes/hmac.js'
 import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { concatBytes, EMPTY, equalBytes } from '../bytes.ts'
 import { TAG_BYTES } from '../limits.ts'
+import { acceptableX25519KeyOver } from './curve.ts'
 import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
 import type { Aead, Primitives, Signer, X25519Pair } from './primitives.ts'
 
@@ -62,6 +63,7 @@ export const noble: Primitives = {
     const kept = privateKey.slice()
     return { publicKey, agree: (theirs) => noble.x25519(kept, theirs) }
   },
+  acceptableX25519Key: acceptableX25519KeyOver((privateKey) => noble.x25519Pair(privateKey)),
   ed25519Signer(seed): Signer {
     expectLength('seed', seed, 32)
     const kept = seed.slice()

@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module'
 import { EMPTY } from '../bytes.ts'
 import { TAG_BYTES } from '../limits.ts'
+import { isReduced } from './curve.ts'
 import { hkdfOver, hmacOver } from './hkdf.ts'
 import { expectLength, REKEY_NONCE, writeNonce, ZEROS_32 } from './inputs.ts'
 import { answering } from './known-answers.ts'
@@ -50,6 +51,8 @@ export interface Binding {
     publicKeyLength: number,
   ): boolean
   crypto_scalarmult_base(publicKey: Uint8Array, privateKey: Uint8Array): number
+  /** Not zero where it is no point of the curve, of small order, or with torsion. */
+  crypto_sign_ed25519_pk_to_curve25519(x25519Key: Uint8Array, publicKey: Uint8Array): number
   /** Not zero where the result is all zero. */
   crypto_scalarmult(shared: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): number
 }
@@ -103,6 +106,12 @@ function candidates(binding: Binding): Partial<Primitives> {
           return agreed(binding, kept, publicKey)
         },
       }
+    },
+    /** libsodium looks at the curve, at small order and at torsion, and takes y modulo p. */
+    acceptableX25519Key(publicKey) {
+      if (publicKey.length !== 32 || !isReduced(publicKey)) return null
+      const key = new Uint8Array(32)
+      return binding.crypto_sign_ed25519_pk_to_curve25519(key, publicKey) === 0 ? key : null
     },
     ed25519Signer(seed): Signer {
       expectLength('seed', seed, 32)

@@ -37,8 +37,9 @@ test("'native' takes nothing from libsodium", () => {
   assert.ok(Object.values(report).every((provider) => provider !== 'sodium'))
 })
 
-test('libsodium serves records, signatures, agreement and short hashes', { skip: skipWithoutSodium }, () => {
+test('libsodium serves records, signatures, agreement, admission and short hashes', { skip: skipWithoutSodium }, () => {
   assert.deepEqual(Object.keys(sodium).sort(), [
+    'acceptableX25519Key',
     'aead',
     'ed25519Signer',
     'ed25519Verify',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ED25519_TORSION_SUBGROUP, ed25519 } from '@noble/curves/ed25519.js'
 import { fromHex, toHex } from '../../lib/bytes.ts'
-import { acceptableX25519Key, x25519FromEd25519 } from '../../lib/crypto/curve.ts'
+import { isReduced, x25519FromEd25519 } from '../../lib/crypto/curve.ts'
 import { noble } from '../../lib/crypto/noble.ts'
 import { providers } from './providers.ts'
 import { seeded } from './seeded.ts'
@@ -10,7 +10,7 @@ import { seeded } from './seeded.ts'
 const { Point } = ed25519
 const P = 2n ** 255n - 19n
 
-/** What acceptableX25519Key decides, the long way: multiplied by the order of the base point, nothing may be left. */
+/** What `acceptableX25519Key` decides, the long way: multiplied by the order of the base point, nothing may be left. */
 function isAcceptableByDefinition(publicKey: Uint8Array): boolean {
   try {
     const point = Point.fromBytes(publicKey, false)
@@ -22,7 +22,7 @@ function isAcceptableByDefinition(publicKey: Uint8Array): boolean {
 
 /** By all providers, which must agree. */
 function isAcceptablePoint(publicKey: Uint8Array): boolean {
-  const [first, ...rest] = providers.map(([, primitives]) => acceptableX25519Key(publicKey, primitives))
+  const [first, ...rest] = providers.map(([, primitives]) => primitives.acceptableX25519Key(publicKey))
   for (const other of rest) assert.deepEqual(first, other)
   if (first !== null) assert.deepEqual(first, x25519FromEd25519(publicKey))
   return first! !== null
@@ -67,6 +67,13 @@ test('no encoding that is not canonical is acceptable', () => {
   }
   assert.equal(isAcceptablePoint(encoded(1n, 1)), false)
   assert.equal(isAcceptablePoint(encoded(P - 1n, 1)), false)
+})
+
+test('what is reduced is told from the bytes', () => {
+  for (const sign of [0, 1] as const) {
+    for (const y of [0n, 1n, P / 2n, P - 2n ** 200n, P - 256n, P - 20n, P - 1n]) assert.ok(isReduced(encoded(y, sign)))
+    for (let y = P; y < 2n ** 255n; y++) assert.ok(!isReduced(encoded(y, sign)))
+  }
 })
 
 test('what is not on the curve, or not 32 bytes, is not acceptable', () => {

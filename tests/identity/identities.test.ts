@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ED25519_TORSION_SUBGROUP } from '@noble/curves/ed25519.js'
 import { fromHex, toHex } from '../../lib/bytes.ts'
-import { acceptableX25519Key } from '../../lib/crypto/curve.ts'
+import { primitives } from '../../lib/crypto/choose.ts'
 import { noble } from '../../lib/crypto/noble.ts'
 import { Identities } from '../../lib/identity/identities.ts'
 import { peerIdOf } from '../../lib/identity/peer-id.ts'
@@ -70,7 +70,7 @@ test('a flood of refused keys does not push admitted ones out', () => {
   for (let i = 0; refused < 1_100; i++) {
     const bytes = new Uint8Array(32)
     new DataView(bytes.buffer).setUint32(4, i)
-    if (acceptableX25519Key(bytes) !== null) continue
+    if (primitives.acceptableX25519Key(bytes) !== null) continue
     assert.equal(identities.admit(bytes), null)
     refused++
   }
