@@ -29,6 +29,7 @@ export interface BundleCarrier {
   offer(frame: OutgoingFrame): boolean
   wouldTake(bodyLength: number): boolean
   withdraw(frame: OutgoingFrame): boolean
+  flush(): void
 }
 
 /** Counted over all neighbours. */
@@ -130,6 +131,10 @@ export class BundleQueue implements FloodLink, RepairLink {
   foresee(tree: number): Offer {
     if (this.isLazy(tree)) return this.#announced
     return { peer: this.#peer, outcome: this.#carrier.wouldTake(0) ? 'queued' : 'dropped' }
+  }
+
+  sendNow(): void {
+    if (this.#waiting.size > 0) this.#carrier.flush()
   }
 
   withdraw(bundleKey: string): void {

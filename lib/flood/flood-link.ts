@@ -15,6 +15,8 @@ export interface FloodLink {
   readonly isStalled: boolean
   /** Queues a bundle, or tells that it was dropped. */
   offer(bundle: Bundle): Offer
+  /** Bundles that were offered in this turn leave now, not at its end. */
+  sendNow(): void
   /** The neighbour does not want bundles of this tree unasked. */
   isLazy(tree: number): boolean
   /** In place of `offer` where it is lazy: counts. Repair tells the neighbour. */

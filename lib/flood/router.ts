@@ -37,6 +37,12 @@ export type { FloodLink } from './flood-link.ts'
 /** What came by repair is passed on unasked only while fewer bytes than this wait: new bundles must not be kept out. */
 export const REPAIRED_FORWARD_BYTES_MAX = 1_048_576
 
+/**
+ * After a pause of this length a bundle is with the neighbours' sockets before handlers here get it, however long those take; one
+ * that follows sooner leaves together with what else comes in the turn.
+ */
+const PAUSE_MS = 3
+
 /** Nobody's fault: late, foreign or beyond our own bounds. */
 export type IgnoreReason = 'unknown-version' | 'too-old' | 'expired' | 'old-epoch' | 'no-room' | 'equivocation'
 /** Provable from the bytes alone: costs the neighbour that sent them. */
@@ -101,6 +107,8 @@ export class Router implements PublisherLinks {
   readonly #ownTree: number
   readonly #pace: Pace
   readonly #slowAges = new SlowAges()
+  /** When a bundle was last put into the links' queues. */
+  #queuedMs = Number.NEGATIVE_INFINITY
   readonly ignored: Record<IgnoreReason, number> = {
     'unknown-version': 0,
     'too-old': 0,
@@ -204,6 +212,10 @@ export class Router implements PublisherLinks {
     return offers
   }
 
+  sendNow(): void {
+    this.#queued(this.#options.nowMs())
+  }
+
   foresee(): readonly Offer[] {
     return Array.from(this.#links, (link) => link.foresee(this.#ownTree))
   }
@@ -267,6 +279,7 @@ export class Router implements PublisherLinks {
     if (!isAsked) this.#slowAges.came(bundle)
     store.put(bundle, messages.topics)
     const isShared = isAsked ? this.#forwardRepaired(link, bundle) : this.#forward(link, bundle, isMissed)
+    if (isShared) this.#queued(nowMs)
     if (bundle.flags & BundleFlag.retained) actions.retainedCame(identity, bundle, messages, link.key)
     if (originKey === ownOriginKey) return
     this.topicCounts.noteAll(messages, nowMs)
@@ -306,6 +319,11 @@ export class Router implements PublisherLinks {
       link.offer(copy)
     }
     return copy !== null
+  }
+
+  #queued(nowMs: number): void {
+    if (nowMs - this.#queuedMs >= PAUSE_MS) for (const link of this.#links) link.sendNow()
+    this.#queuedMs = nowMs
   }
 
   /** What was asked for goes on to all who lack it, lazy or not, and whatever its hops. */

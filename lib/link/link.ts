@@ -180,6 +180,11 @@ export class Link {
     return this.#isQueueing && this.#outflow.queue.wouldTake(bodyLength)
   }
 
+  /** Sends now what otherwise would go out together at the end of this turn. */
+  flush(): void {
+    this.#outflow.flush()
+  }
+
   /** Takes a frame out of the queue; false when it has begun or is not here. */
   withdraw(frame: OutgoingFrame): boolean {
     return this.#outflow.queue.withdraw(frame)

@@ -150,13 +150,17 @@ export class Outflow {
     this.#periodMs = nowMs
   }
 
+  /** What was put off to the end of this turn goes out now. */
+  flush(): void {
+    if (!this.#isScheduled) return
+    this.#isScheduled = false
+    this.pump()
+  }
+
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    this.#clock.endOfTurn(() => {
-      this.#isScheduled = false
-      this.pump()
-    })
+    this.#clock.endOfTurn(() => this.flush())
   }
 
   /** Seals the bytes and writes the record. */

@@ -61,6 +61,18 @@ test('an offer says what became of the bundle, also later', () => {
   assert.equal(counters.bundlesDropped, 1)
 })
 
+test('a carrier is asked to send now only while bundles wait for it', () => {
+  const { queue, trees, keeping, counters } = setUp()
+  let flushed = 0
+  const carrier = { ...carrierOf(queue), flush: () => flushed++ }
+  const bundles = new BundleQueue(NEIGHBOUR, carrier, trees, keeping, counters)
+  bundles.sendNow()
+  assert.equal(flushed, 0)
+  bundles.offer(sealedBundle())
+  bundles.sendNow()
+  assert.equal(flushed, 1)
+})
+
 test('a full queue drops at once, and foresees it', () => {
   const { counters, trees, keeping } = setUp()
   const full = {
@@ -71,6 +83,7 @@ test('a full queue drops at once, and foresees it', () => {
     offer: () => false,
     wouldTake: () => false,
     withdraw: () => false,
+    flush: () => {},
   }
   const bundles = new BundleQueue(NEIGHBOUR, full, trees, keeping, counters)
   assert.equal(bundles.foresee(0).outcome, 'dropped')

@@ -16,5 +16,6 @@ export function carrierOf(queue: SendQueue): BundleCarrier {
     offer: (frame) => queue.offer(frame),
     wouldTake: (bodyLength) => queue.wouldTake(bodyLength),
     withdraw: (frame) => queue.withdraw(frame),
+    flush: () => {},
   }
 }

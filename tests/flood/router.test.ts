@@ -28,6 +28,8 @@ class FakeLink implements FloodLink {
   readonly trees: LinkTrees
   readonly offered: Bundle[] = []
   readonly withdrawn: string[] = []
+  /** How many had been offered each time that they were to leave at once. */
+  readonly sentAt: number[] = []
   announced = 0
   bundleBytes = 0
   isStalled = false
@@ -40,6 +42,10 @@ class FakeLink implements FloodLink {
   offer(bundle: Bundle): Offer {
     this.offered.push(bundle)
     return this.foresee()
+  }
+
+  sendNow(): void {
+    this.sentAt.push(this.offered.length)
   }
 
   foresee(tree = 0): Offer {
@@ -181,6 +187,33 @@ test('a new bundle is delivered and passed on to the others, with the same bytes
   assert.equal(node.router.accepted, 1)
   assert.equal(node.router.delivery.messages, 2)
   assert.equal(node.router.delivery.bytes, 6)
+})
+
+test('a bundle leaves before handlers here get it', () => {
+  const node = new Node()
+  const sentBefore: number[] = []
+  node.subscriptions.subscribe('#', () => sentBefore.push(node.links[1]!.sentAt.length), 0)
+  node.from(0, ofOrigin(5))
+  assert.deepEqual(sentBefore, [1])
+  assert.deepEqual(node.links[1]!.sentAt, [1])
+})
+
+test('those that follow within 3 ms leave together, at the end of the turn', () => {
+  const node = new Node()
+  for (const first of [0, 1, 2]) {
+    node.from(0, ofOrigin(5, { first }))
+    node.nowMs += 2
+  }
+  assert.deepEqual(node.links[1]!.sentAt, [1])
+  node.nowMs += 1
+  node.from(0, ofOrigin(5, { first: 3 }))
+  assert.deepEqual(node.links[1]!.sentAt, [1, 4])
+})
+
+test('a bundle that nobody gets makes nothing leave', () => {
+  const node = new Node()
+  node.from(0, bodyOf(sealedBundle({ origin: 5 }).sealed, HOPS_MAX))
+  assert.deepEqual(node.links[1]!.sentAt, [])
 })
 
 test('a bundle is not sent back to the neighbour that it came from', () => {
@@ -575,6 +608,15 @@ test('publishers are held back while there is a link and all are behind', () => 
   assert.equal(node.router.busy, false)
   for (const link of node.links) node.router.removeLink(link)
   assert.deepEqual([node.router.congested, node.router.busy], [false, false])
+})
+
+test('our own bundles leave at once too, after a pause', () => {
+  const node = new Node()
+  for (const first of [0, 1]) {
+    node.router.send(sealedBundle({ origin: 9, first }))
+    node.router.sendNow()
+  }
+  assert.deepEqual(node.links[1]!.sentAt, [1])
 })
 
 test('our own bundles go to every link, and all of them answer', () => {

@@ -33,6 +33,8 @@ class FakeLink implements FloodLink {
     return { peer: this.key, outcome: 'queued' }
   }
 
+  sendNow(): void {}
+
   isLazy(): boolean {
     return false
   }

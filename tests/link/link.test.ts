@@ -73,6 +73,24 @@ test('what is queued in one turn leaves in one record', () => {
   assert.equal(there.log.frames.length, 100)
 })
 
+test('what waits for the end of the turn leaves at once when that is asked for, and once', () => {
+  const clock = new FakeClock()
+  const [here, there] = linkPair(clock)
+  const writesBefore = here.socket.writes
+  here.link.flush()
+  assert.equal(here.socket.writes, writesBefore)
+  here.link.offer(bundle(300, 1))
+  here.link.flush()
+  assert.equal(here.socket.writes, writesBefore + 1)
+  here.link.offer(bundle(300, 2))
+  clock.settle()
+  assert.equal(here.socket.writes, writesBefore + 2)
+  assert.deepEqual(
+    there.log.frames.map(({ body }) => body[0]),
+    [1, 2],
+  )
+})
+
 test('a link reads frames whatever the chunks that they come in', () => {
   const clock = new FakeClock()
   const [here, there] = linkPair(clock)

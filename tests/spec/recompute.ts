@@ -170,6 +170,7 @@ function judge(vector: Vector, primitives: Primitives): Fields {
     offer: () => ({ peer: '', outcome: 'queued' as const }),
     foresee: () => ({ peer: '', outcome: 'queued' as const }),
     withdraw: () => {},
+    sendNow: () => {},
     ...eagerParts('neighbour'),
   }
   for (const before of (vector.after as Hex[] | undefined) ?? []) router.received(link, unpack(before))
