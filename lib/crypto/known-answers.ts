@@ -85,10 +85,7 @@ const KNOWN_ANSWERS: { readonly [name in keyof Primitives]: (primitives: Primiti
     )
   },
   acceptableX25519Key: ({ acceptableX25519Key }) =>
-    is(
-      acceptableX25519Key(PUBLIC_KEY) ?? EMPTY,
-      'd85e07ec22b0ad881537c2f44d662d1a143cf830c57aca4305d85c7a90f6b62e',
-    ) &&
+    is(acceptableX25519Key(PUBLIC_KEY) ?? EMPTY, 'd85e07ec22b0ad881537c2f44d662d1a143cf830c57aca4305d85c7a90f6b62e') &&
     [NEUTRAL, NEUTRAL_WITH_SIGN, NEUTRAL_UNREDUCED, POINT_WITH_TORSION, NO_POINT].every(
       (bytes) => acceptableX25519Key(bytes) === null,
     ),
