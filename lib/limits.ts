@@ -18,6 +18,8 @@ export const UNPROVEN_BYTES_MAX = 4_096
 // Frames
 /** A bundle with one message of the largest payload, its topic and heads, fits. */
 export const FRAME_BODY_BYTES_MAX: number = 1_048_576 + 65_536
+/** Signature and signed part of a bundle: with hops and the longest age before them they fit a frame, however long they travel. */
+export const BUNDLE_SEALED_BYTES_MAX: number = FRAME_BODY_BYTES_MAX - 1 - 8
 export const ABOUT_BYTES_MAX = 4_096
 export const GOODBYE_BYTES_MAX = 1_024
 export const PEERS_BYTES_MAX = 65_536

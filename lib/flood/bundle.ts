@@ -15,6 +15,7 @@ import { CborReader } from '../framing/cbor-reader.ts'
 import { readVarint } from '../framing/varint.ts'
 import {
   BUNDLE_MESSAGES_MAX,
+  BUNDLE_SEALED_BYTES_MAX,
   INTEGER_MAX,
   PAYLOAD_BYTES_MAX,
   RECORD_PLAIN_BYTES_MAX,
@@ -84,6 +85,10 @@ export function readBundleHead(body: Uint8Array, nowMs: number, buffer: BundleBu
   if (age === null) throw new MeshError('bad-bundle', 'a bundle that ends in its age')
   const sealed = body.subarray(age.next)
   if (sealed.length <= SIGNATURE_BYTES) throw new MeshError('bad-bundle', 'a bundle without a signed part')
+  if (sealed.length > BUNDLE_SEALED_BYTES_MAX) {
+    const text = `a bundle of ${sealed.length} bytes without hops and age; at most ${BUNDLE_SEALED_BYTES_MAX} are allowed`
+    throw new MeshError('bad-bundle', text)
+  }
   const reader = new CborReader(sealed, SIGNATURE_BYTES)
   const elements = reader.array()
   if (elements < 1) throw new MeshError('bad-bundle', 'a signed part without a version')

@@ -15,8 +15,15 @@ import {
 import { isTopicText } from '../../lib/flood/topics.ts'
 import { type CborInput, encodeCbor } from '../../lib/framing/cbor.ts'
 import { CborReader } from '../../lib/framing/cbor-reader.ts'
+import { varintLength } from '../../lib/framing/varint.ts'
 import { keyPairFromSeed } from '../../lib/identity/key-pair.ts'
-import { INTEGER_MAX, PAYLOAD_BYTES_MAX, TOPIC_BYTES_MAX } from '../../lib/limits.ts'
+import {
+  BUNDLE_SEALED_BYTES_MAX,
+  FRAME_BODY_BYTES_MAX,
+  INTEGER_MAX,
+  PAYLOAD_BYTES_MAX,
+  TOPIC_BYTES_MAX,
+} from '../../lib/limits.ts'
 import { completedNative } from '../crypto/providers.ts'
 import { seeded } from '../crypto/seeded.ts'
 import { identities, keyPairOf, openNetwork } from '../identity/nodes.ts'
@@ -196,6 +203,23 @@ test('each bound of the signed part holds at its value and not one further', () 
     PAYLOAD_BYTES_MAX,
   )
   assert.throws(() => readBundle(withMessages([['t', new Uint8Array(PAYLOAD_BYTES_MAX + 1)]])), refused)
+})
+
+test('signature and signed part leave room in a frame for hops and any age', () => {
+  const lengthened = (extra: number): Uint8Array =>
+    bundleBody({
+      messages: [
+        ['t', new Uint8Array(PAYLOAD_BYTES_MAX)],
+        ['t', new Uint8Array(extra)],
+      ],
+    })
+  // Hops and an age of 0 take two bytes.
+  const rest = 60_000 + BUNDLE_SEALED_BYTES_MAX + 2 - lengthened(60_000).length
+  const longest = lengthened(rest)
+  const { bundle } = readBundleHead(longest, 0)!
+  assert.equal(bundle.sealed.length, BUNDLE_SEALED_BYTES_MAX)
+  assert.equal(1 + varintLength(INTEGER_MAX) + bundle.sealed.length, FRAME_BODY_BYTES_MAX)
+  assert.throws(() => readBundleHead(lengthened(rest + 1), 0), { code: 'bad-bundle', message: /1114104 bytes/ })
 })
 
 test('the last number of a bundle is at most 2^53 - 1', () => {

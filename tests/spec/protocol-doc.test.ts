@@ -82,6 +82,7 @@ test('the numbers of the library that a peer can notice stand in the table of li
     limits.HANDSHAKE_RECORD_BYTES_MAX,
     limits.UNPROVEN_BYTES_MAX,
     limits.FRAME_BODY_BYTES_MAX,
+    limits.BUNDLE_SEALED_BYTES_MAX,
     limits.CBOR_DEPTH_MAX,
     limits.CBOR_ITEMS_MAX,
     limits.CBOR_MAP_ENTRIES_MAX,
