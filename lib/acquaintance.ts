@@ -5,7 +5,7 @@
 import type { Primitives } from './crypto/primitives.ts'
 import { Exchange } from './discovery/exchange.ts'
 import { OwnRecord } from './discovery/own-record.ts'
-import { ageAt, type Bundle, type BundleMessages } from './flood/bundle.ts'
+import { type Bundle, type BundleMessages, publishedMs } from './flood/bundle.ts'
 import { type Address, addressToBytes } from './identity/address.ts'
 import type { Identities, Identity } from './identity/identities.ts'
 import type { KeyPair } from './identity/key-pair.ts'
@@ -116,7 +116,8 @@ export class Acquaintance {
     if (topics[0] !== NODE_TOPIC) return
     const { epoch, first: sequence, timeToLiveS, sealed } = bundle
     this.#withMembers((nowMs) => {
-      const came = { epoch, sequence, ageMs: ageAt(bundle, nowMs), timeToLiveS, toldBy }
+      const ageMs = Math.max(0, nowMs - publishedMs(bundle, nowMs, this.#given.clock.unixMs()))
+      const came = { epoch, sequence, ageMs, timeToLiveS, toldBy }
       this.members.recordCame(origin, sealed.subarray(payloads[0]!, payloads[1]!), came, nowMs)
     })
   }

@@ -232,6 +232,15 @@ export function bornMs({ heldSinceMs, ageMs }: Bundle): number {
   return heldSinceMs - ageMs
 }
 
+/**
+ * When it was published as far as there is reason to believe, by the monotonic clock: by its age, which anybody on the way may have
+ * raised, or by its origin's clock, whose word is signed, where that says later and nothing impossible.
+ */
+export function publishedMs(bundle: Bundle, nowMs: number, unixMs: number): number {
+  const agoMs = unixMs - bundle.sentAtMs
+  return agoMs < 0 ? bornMs(bundle) : Math.max(bornMs(bundle), nowMs - agoMs)
+}
+
 /** A small bundle cut from a large record would keep the whole record in memory for as long as it is queued: copies it. */
 export function unpinned(bundle: Bundle): Bundle {
   if (isWorthItsBuffer(bundle)) return bundle

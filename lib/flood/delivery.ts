@@ -3,7 +3,7 @@
 // Whether a bundle is due is the router's and the order's business. docs/protocol.md, "Forwarding".
 
 import { copyBytes, EMPTY } from '../bytes.ts'
-import { ageAt, type Bundle, BundleFlag, type BundleMessages } from './bundle.ts'
+import { type Bundle, BundleFlag, type BundleMessages, publishedMs } from './bundle.ts'
 import { DeliveredMessage, type MessageOrigin } from './message.ts'
 import { OWN_BUFFER_BYTES, PayloadCopies, plainView, SLAB_BYTES } from './payload-copies.ts'
 import type { Subscriber, Subscriptions } from './subscriptions.ts'
@@ -16,15 +16,17 @@ export class Delivery {
   /** Of their payloads. */
   bytes = 0
   readonly #subscriptions: Subscriptions
+  readonly #unixMs: () => number
   readonly #copies = new PayloadCopies()
 
-  constructor(subscriptions: Subscriptions) {
+  constructor(subscriptions: Subscriptions, unixMs: () => number) {
     this.#subscriptions = subscriptions
+    this.#unixMs = unixMs
   }
 
   /** Whether `deliver` would find a subscriber now. */
   isWanted(bundle: Bundle, { topics }: BundleMessages, nowMs: number): boolean {
-    const bornMs = nowMs - ageAt(bundle, nowMs)
+    const bornMs = publishedMs(bundle, nowMs, this.#unixMs())
     for (let i = 0; i < topics.length; i++) {
       if (i > 0 && topics[i] === topics[i - 1]) continue
       for (const { sinceMs } of this.#subscriptions.matching(topics[i]!)) if (sinceMs <= bornMs + 1) return true
@@ -39,7 +41,7 @@ export class Delivery {
     const retained = (bundle.flags & BundleFlag.retained) !== 0
     const origin: MessageOrigin = { from, epoch, sentAtMs, hops, replayed: false, retained }
     // A subscription hears what was published after it was made; history has its own ways to be asked for.
-    const bornMs = nowMs - ageAt(bundle, nowMs)
+    const bornMs = publishedMs(bundle, nowMs, this.#unixMs())
     let topic = ''
     let subscribers = NOBODY
     // Small payloads in a row are copied together: sealed[runStart, runEnd) is in `run`.

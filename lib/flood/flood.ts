@@ -132,6 +132,7 @@ export class Flood {
       subscriptions,
       ownOriginKey,
       nowMs: () => clock.nowMs(),
+      unixMs: () => clock.unixMs(),
       seen: this.seen,
       store,
       repair: this.repair,

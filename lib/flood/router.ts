@@ -83,6 +83,7 @@ export interface RouterOptions {
   /** `Bundle.originKey` of this node. */
   readonly ownOriginKey: string
   readonly nowMs: () => number
+  readonly unixMs: () => number
   readonly actions: RouterActions
   readonly seen: Seen
   readonly store: BundleStore
@@ -129,7 +130,7 @@ export class Router implements PublisherLinks {
     this.#pace = new Pace(this.#links, this.#ownTree, options.nowMs)
     this.signing = new BundleSigning(options.networkId, options.primitives)
     this.seen = options.seen
-    this.delivery = new Delivery(options.subscriptions)
+    this.delivery = new Delivery(options.subscriptions, options.unixMs)
     this.order = new LiveOrder({
       // What waits for a check's verdict is marked as seen, but has not had its turn.
       isTaken: (...numbers) => this.seen.look(...numbers) === 'duplicate' && !options.validation.holds(...numbers),

@@ -22,7 +22,7 @@ function setUp(...patterns: string[]): { delivery: Delivery; heard: Map<string, 
     heard.set(pattern, messages)
     subscriptions.subscribe(pattern, (message) => messages.push(message), 0)
   }
-  return { delivery: new Delivery(subscriptions), heard }
+  return { delivery: new Delivery(subscriptions, () => 0), heard }
 }
 
 test('beside a slow one: whatever topics and sizes, each subscriber gets its messages in order with bytes of their own', () => {

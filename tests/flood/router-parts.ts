@@ -13,7 +13,7 @@ export const AGE_MS_MAX = 600_000
 
 export function routerParts(
   ageMsMax: number = AGE_MS_MAX,
-): Pick<RouterOptions, 'seen' | 'store' | 'repair' | 'arrivals' | 'validation' | 'ageMsMax'> {
+): Pick<RouterOptions, 'seen' | 'store' | 'repair' | 'arrivals' | 'validation' | 'ageMsMax' | 'unixMs'> {
   return {
     seen: new Seen(),
     store: new MemoryStore({ clock: new FakeClock(), holdings: new Holdings(), bytesMax: 0, ageMsMax }),
@@ -26,6 +26,7 @@ export function routerParts(
       rejected: () => {},
     }),
     ageMsMax,
+    unixMs: () => 0,
   }
 }
 

@@ -87,6 +87,8 @@ class Node {
   isMissed = false
   readonly byThemselves: [originKey: string, epoch: number, first: number, last: number][] = []
   holders: string[] = []
+  /** Before all that is published here: its origins' clocks are ahead, and ages count. */
+  unixMs = 0
   readonly router: Router
 
   constructor(seen = new Seen()) {
@@ -104,6 +106,7 @@ class Node {
         retainedCame: (origin, bundle, _messages, toldBy) => this.retained.push([origin.id, bundle.key, toldBy]),
       },
       ...this.parts,
+      unixMs: () => this.unixMs,
       repair: {
         bundleCame: () => this.isAsked,
         cameByItself: (originKey, epoch, first, last) => {
@@ -506,6 +509,32 @@ test('a subscription hears what was published after it was made', () => {
   node.from(0, bodyOf(sealedBundle({ origin: 5, first: 1 }).sealed, 1, 50))
   assert.deepEqual(late, [1])
   assert.equal(node.heard.length, 2)
+})
+
+test('an age that the signed time of sending belies keeps nobody from hearing a message', () => {
+  const node = new Node()
+  const late: number[] = []
+  node.subscriptions.subscribe('#', ({ sequence }) => late.push(sequence), node.nowMs)
+  node.nowMs += 100
+  node.unixMs = 1_800_000_000_100
+  const sent = (first: number, sentAtMs: number): void =>
+    node.from(0, bodyOf(sealedBundle({ origin: 5, first, sentAtMs }).sealed, 1, 500_000))
+  sent(0, 1_800_000_000_090)
+  sent(1, 1_799_999_999_900)
+  // A clock that is ahead says nothing.
+  sent(2, 1_800_000_000_101)
+  assert.deepEqual(late, [0])
+  assert.equal(node.heard.length, 3)
+})
+
+test('nor does a slow clock, where the age says that a message is young', () => {
+  const node = new Node()
+  const late: number[] = []
+  node.subscriptions.subscribe('#', ({ sequence }) => late.push(sequence), node.nowMs)
+  node.nowMs += 100
+  node.unixMs = 1_900_000_000_000
+  node.from(0, bodyOf(sealedBundle({ origin: 5 }).sealed, 1, 50))
+  assert.deepEqual(late, [0])
 })
 
 test('a small bundle from a large record is queued as a copy, so that it does not pin the record', () => {
