@@ -214,6 +214,11 @@ export class Link {
     this.#sayGoodbye(code, text, code === GoodbyeCode.shuttingDown, before)
   }
 
+  /** Ends it without a goodbye. */
+  cut(): void {
+    this.#destroy(this.#closeError ?? new MeshError('disconnected', 'the link was cut off'), true)
+  }
+
   /** What is still under way on a losing duplicate is not worth holding up the end of this node. */
   #hurry(): void {
     this.#destroyByMs = Math.min(this.#destroyByMs, this.#context.clock.nowMs() + GOODBYE_FLUSH_MS)

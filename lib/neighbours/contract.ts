@@ -22,6 +22,8 @@ export interface TableLink {
   readonly about: { readonly keep: boolean }
   /** Sends goodbye, then closes; nothing when it is over already. May call `NeighbourTable.closed` back at once or later; the table has let go of it already. */
   close(code: number, text: string): void
+  /** Ends it at once, without a word and whatever is under way. `NeighbourTable.closed` is called within. */
+  cut(): void
 }
 
 /** One try at one address. Compared by `number`, which is never used twice by one table. */

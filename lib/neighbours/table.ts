@@ -24,6 +24,7 @@ import type {
 } from './contract.ts'
 import { survivorOf } from './duplicates.ts'
 import { Gate } from './gate.ts'
+import { Losers } from './losers.ts'
 import { nextStep } from './next-step.ts'
 import { Pursuit } from './pursuit.ts'
 import { snapshotOf } from './snapshot.ts'
@@ -42,6 +43,7 @@ export class NeighbourTable {
    * and not open yet. The two connections race, so a goodbye can be here before the other's `about`; the neighbour is not down.
    */
   readonly #leaving = new Map<string, { readonly heir: DialAttempt; readonly error: MeshError }>()
+  readonly #losers = new Losers()
   readonly #pursuit: Pursuit
   readonly #admission: Admission
   readonly #gate: Gate
@@ -203,8 +205,7 @@ export class NeighbourTable {
       this.#actions.neighbourUp(link)
     } else {
       if (stands) this.#actions.neighbourReplaced(older.link, link)
-      const loser = stands ? older.link : link
-      loser.close(GoodbyeCode.duplicate, 'duplicate connection')
+      this.#losers.lost(stands ? older.link : link)
     }
     this.#pursuit.tell(waiting, stands ? link : older!.link)
     this.#pursuit.plan(nowMs)
@@ -217,6 +218,7 @@ export class NeighbourTable {
    * about to replace it has opened or failed, so that its queue can still move.
    */
   closed(link: TableLink, error: MeshError, nowMs: number, goodbyeCode: number | null): void {
+    this.#losers.over(link)
     const neighbour = this.#open.get(link.identity.key)
     if (neighbour?.link !== link || this.#leaving.has(link.identity.key)) return
     const heir = goodbyeCode === GoodbyeCode.duplicate ? this.#pursuit.dialler.proceedingTo(link.identity.key) : null

@@ -309,6 +309,18 @@ test('the lesser of two connections is read for up to five seconds after its goo
   assert.equal(log.closed?.error.code, 'disconnected')
 })
 
+test('the lesser of two connections can be cut off, with what came of a frame', () => {
+  const clock = new FakeClock()
+  const { link, log, peer } = scriptedLink(clock)
+  link.close(GoodbyeCode.duplicate, 'duplicate connection')
+  clock.settle()
+  assert.equal(log.isClosed, false)
+  link.cut()
+  assert.equal(log.closed?.error.code, 'disconnected')
+  clock.settle()
+  assert.equal(peer.isClosed, true)
+})
+
 test('the lesser connection ends at once when its other end has sent everything', () => {
   const clock = new FakeClock()
   const { link, log, peer } = scriptedLink(clock)

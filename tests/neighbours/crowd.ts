@@ -48,6 +48,10 @@ export class CrowdLink implements TableLink {
     this.end(code)
   }
 
+  cut(): void {
+    this.end(null)
+  }
+
   /** Both ends hear of it: this one at once, the other after a step. */
   end(code: number | null): void {
     if (this.isOver) return

@@ -46,6 +46,7 @@ export class FakeLink implements TableLink {
   readonly about = { keep: false }
   roundTripMs: number | null = null
   closedWith: number | null = null
+  isCut = false
   onClose: (code: number) => void = () => {}
 
   constructor(identity: Identity, direction: 'in' | 'out', address = '/ip4/192.0.2.9/tcp/9') {
@@ -57,6 +58,10 @@ export class FakeLink implements TableLink {
   close(code: number, _text: string): void {
     this.closedWith = code
     this.onClose(code)
+  }
+
+  cut(): void {
+    this.isCut = true
   }
 }
 

@@ -279,6 +279,28 @@ test('a second inbound link takes the place of the first, which the other end ha
   assert.deepEqual(bench.downs, [])
 })
 
+test('of the connections that lost against another one of their peer only the last is read to its end', () => {
+  const bench = Bench.started()
+  const links = [1, 2, 3, 4].map(() => bench.accept(peer)!)
+  assert.deepEqual(
+    links.map(({ closedWith, isCut }) => [closedWith, isCut]),
+    [
+      [GoodbyeCode.duplicate, true],
+      [GoodbyeCode.duplicate, true],
+      [GoodbyeCode.duplicate, false],
+      [null, false],
+    ],
+  )
+  const other = bench.accept(identityOf(7))!
+  bench.accept(identityOf(7))
+  assert.equal(links[2]!.isCut, false)
+  // Once it is over, there is nothing to cut off.
+  bench.end(other)
+  bench.accept(identityOf(7))
+  assert.equal(other.isCut, false)
+  assert.deepEqual(bench.downs, [])
+})
+
 test('the end of a link that no longer stands for its peer changes nothing', () => {
   const bench = Bench.started()
   bench.want(1)
