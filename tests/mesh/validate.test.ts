@@ -22,6 +22,28 @@ async function publish(mesh: VirtualMesh, node: VirtualNode, topic: string, ...t
   }
 }
 
+test('a time back has what came within it, also behind one that a check held back for long', async () => {
+  for (const options of [{}, { dataDir: '/data' }]) {
+    const mesh = new VirtualMesh()
+    const [a, b, c] = [await mesh.started(1, options), await mesh.started(2), await mesh.started(3)]
+    await mesh.join(a, b)
+    await mesh.join(a, c)
+    await mesh.time.run(20_000)
+    const later = (): Promise<CheckVerdict> =>
+      new Promise((resolve) => void a.world.clock.timer(4_000, () => resolve('accept')))
+    a.mesh.validate('slow', later)
+    await mesh.time.of(b.mesh.publish('slow', 'slow'))
+    await mesh.time.run(3_000)
+    await mesh.time.of(c.mesh.publish('fast', 'fast'))
+    await mesh.time.run(7_000)
+    const heard: string[] = []
+    a.mesh.subscribe('+', (message) => heard.push(message.text()), { since: '9s' })
+    await mesh.time.run(2_000)
+    assert.deepEqual(heard, ['fast'])
+    await mesh.stop()
+  }
+})
+
 test('what a node in the middle does not accept goes no further, and repair does not bring it back', async () => {
   const mesh = new VirtualMesh()
   const [a, b, c] = await line(mesh)

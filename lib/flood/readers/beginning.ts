@@ -2,7 +2,9 @@
 // new durable reader, writes its beginning there. docs/guide.md, "History".
 
 import type { Clock } from '../../io/world.ts'
+import { type Bundle, bornMs } from '../bundle.ts'
 import type { BundleStore, ReaderOffset } from '../bundle-store.ts'
+import { CHECK_TIMEOUT_MS_MAX } from '../checks.ts'
 import { WHOLE_BUNDLE } from './durable-offset.ts'
 import type { ReadOptions } from './read-options.ts'
 
@@ -11,8 +13,12 @@ export interface Beginning {
   readonly position: number
   /** The bundle of this arrival is done up to this message. */
   readonly partly: ReaderOffset | null
-  /** What was born before this monotonic time is not for this reader, however late it comes. */
+  /** What was born before this monotonic time, by its age, is not for this reader, however late it comes; see `isTooOld`. */
   readonly bornMs: number
+  /** The same time by the wall clock, as it was when the reader was made first. */
+  readonly bornUnixMs: number
+  /** The last that was stored by then. */
+  readonly storedTo: number
   /** Current retained values that came up to `position` are told first. */
   readonly retainedFirst: boolean
   /** What the store has of this durable reader; null for a new one and for any other. */
@@ -39,15 +45,30 @@ export function beginningOf(
 ): Beginning {
   const offset = durable === null ? null : store.readOffset(durable)
   if (durable !== null && offset !== null) {
-    const bornMs = monotonicOf(store.readOffset(beganName(durable))?.arrival ?? 0, clock)
-    return { position: offset.arrival - 1, partly: offset, bornMs, retainedFirst: false, offset, goesOn: true }
+    const bornUnixMs = store.readOffset(beganName(durable))?.arrival ?? 0
+    const bornMs = monotonicOf(bornUnixMs, clock)
+    const position = offset.arrival - 1
+    const storedTo = position
+    return { position, partly: offset, bornMs, bornUnixMs, storedTo, retainedFirst: false, offset, goesOn: true }
   }
   const begun = newBeginning(since, madeMs, store, clock, notFound)
-  if (durable !== null) {
-    const beganMs = begun.bornMs === Number.NEGATIVE_INFINITY ? 0 : unixOf(begun.bornMs, clock)
-    store.writeOffset(beganName(durable), { arrival: beganMs, index: 0 })
-  }
+  if (durable !== null) store.writeOffset(beganName(durable), { arrival: begun.bornUnixMs, index: 0 })
   return begun
+}
+
+/**
+ * Whether a bundle is older than what this reader asked for. What was stored when it was made goes by its age. What comes after
+ * that must be too old by its time of sending as well: that is signed, and anybody on the way can raise an age; and a machine whose
+ * clock was behind at its start does not know how old it is itself.
+ */
+export function isTooOld(
+  bundle: Bundle,
+  arrival: number,
+  { bornMs: sinceMs, bornUnixMs, storedTo }: Beginning,
+): boolean {
+  // Ages are told in whole milliseconds.
+  if (bornMs(bundle) + 1 >= sinceMs) return false
+  return arrival <= storedTo || bundle.sentAtMs < bornUnixMs
 }
 
 function newBeginning(
@@ -58,7 +79,10 @@ function newBeginning(
   notFound: () => void,
 ): Beginning {
   const begin = (position: number, bornMs: number, more: Partial<Beginning> = {}): Beginning => {
-    return { position, bornMs, partly: null, retainedFirst: false, offset: null, goesOn: false, ...more }
+    const bornUnixMs = bornMs === Number.NEGATIVE_INFINITY ? 0 : unixOf(bornMs, clock)
+    const storedTo = store.lastArrival
+    const rest = { partly: null, retainedFirst: false, offset: null, goesOn: false }
+    return { position, bornMs, bornUnixMs, storedTo, ...rest, ...more }
   }
   switch (since?.kind) {
     case undefined:
@@ -69,7 +93,8 @@ function newBeginning(
       return begin(0, Number.NEGATIVE_INFINITY)
     case 'back': {
       const bornMs = madeMs - since.ms
-      return begin(store.arrivalBefore(clock.nowMs() - bornMs), bornMs)
+      // What a check held back is stored late, with the time at which it came.
+      return begin(store.arrivalBefore(clock.nowMs() - bornMs + CHECK_TIMEOUT_MS_MAX), bornMs)
     }
     case 'message': {
       const found = store.find(since.originKey, since.epoch, since.sequence)

@@ -12,7 +12,7 @@ import type { StoredBundle } from '../bundle-store.ts'
 import { PayloadCopies } from '../payload-copies.ts'
 import type { TopicPattern } from '../topics.ts'
 import { Accounting } from './accounting.ts'
-import { type Beginning, beginningOf, offsetOf } from './beginning.ts'
+import { type Beginning, beginningOf, isTooOld, offsetOf } from './beginning.ts'
 import { DeliveryQueue } from './delivery-queue.ts'
 import { DurableOffset } from './durable-offset.ts'
 import { Fifo } from './fifo.ts'
@@ -287,8 +287,7 @@ export class StoreReader {
       this.#offset?.passed(arrival)
       return
     }
-    // Ages are told in whole milliseconds.
-    const isOlder = bornMs(bundle) + 1 < begun.bornMs
+    const isOlder = isTooOld(bundle, arrival, begun)
     const isState = isOlder && this.options.since?.kind === 'retained' && isRetained(bundle) && store.isCurrent(bundle)
     if (isOlder && !isState) {
       this.#order?.skip(bundle, clock.nowMs())

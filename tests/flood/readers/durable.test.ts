@@ -87,6 +87,23 @@ test('a wall clock that was set back hides nothing', async () => {
   assert.deepEqual(heard, ['0'])
 })
 
+test('a wall clock that was behind when the program began again hides nothing that was sent since the reader was made', async () => {
+  const shelf = new Shelf()
+  await shelf.pass(10_000)
+  hear(shelf)
+  await shelf.settle()
+  const madeMs = shelf.clock.unixMs()
+  shelf.restart()
+  const { clock } = shelf
+  // It was off for five minutes, and goes on with the time of its end.
+  clock.unixMs = () => madeMs + 1_000
+  const heard = hear(shelf)
+  shelf.arrive({ first: 0, ageMs: 200_000, sentAtMs: madeMs + 100_000 })
+  shelf.arrive({ first: 1, ageMs: 200_000, sentAtMs: madeMs - 1 })
+  await shelf.settle()
+  assert.deepEqual(heard, ['0'])
+})
+
 test('the offset is written within fifty milliseconds, and when the subscription ends', async () => {
   const shelf = new Shelf()
   const subscription = read(shelf, () => {})

@@ -74,6 +74,19 @@ test('without since, history that comes late does not pose as live', async () =>
   assert.deepEqual(heard, ['2'])
 })
 
+test('an age that the signed time of sending belies hides nothing that comes; what was stored goes by its age', async () => {
+  const shelf = new Shelf()
+  await shelf.pass(100_000)
+  const sentAtMs = shelf.clock.unixMs()
+  shelf.arrive({ first: 0, ageMs: 90_000, sentAtMs })
+  const heard = hear(shelf, { since: '1m' })
+  await shelf.settle()
+  shelf.arrive({ first: 1, ageMs: 90_000, sentAtMs })
+  shelf.arrive({ first: 2, ageMs: 90_000, sentAtMs: sentAtMs - 90_000 })
+  await shelf.settle()
+  assert.deepEqual(heard, ['1'])
+})
+
 test('a message knows whether it was born before the subscription was made', async () => {
   const shelf = new Shelf()
   shelf.arrive({ first: 0, flags: 1, timeToLiveS: 60, messages: [['t', 'x']] })
