@@ -6,6 +6,8 @@
 //   giveBack     a buffer that nobody reads any more is freed at this moment; the next one then gets the same warm memory
 //   bufferMade   for those that somebody goes on reading: makes V8 collect in step with them
 
+import { markAsUntransferable } from 'node:worker_threads'
+
 /** Smaller buffers cost less to leave to the collector. */
 export const OUTSIDE_BYTES_MIN = 1_024
 
@@ -55,6 +57,14 @@ function working(free: ((buffer: ArrayBuffer) => void) | null): ((buffer: ArrayB
   } catch {
     return null
   }
+}
+
+/**
+ * Several views of this memory are, or will be, in different hands: none of them can transfer it to a worker or a port, which would
+ * take it from all others, this program's own code included. Node then copies it, or from version 21 on refuses.
+ */
+export function keepInPlace(bytes: Uint8Array): void {
+  markAsUntransferable(bytes.buffer)
 }
 
 /** One array of this many elements is 64 KiB, below V8's bound for objects that are not young (128 KiB). */

@@ -83,6 +83,7 @@ const BUILT_IN: readonly (readonly [file: string, name: string, reason: string])
   ['crypto/sodium.ts', 'node:module', 'asks for a package that may be missing, when it loads'],
   ['identity/key-file.ts', 'node:path', 'takes a path apart; touches no disk'],
   ['identity/kept-state.ts', 'node:path', 'puts paths together; touches no disk'],
+  ['memory.ts', 'node:worker_threads', 'marks memory that nobody may take away; MessageChannel beside it is a global'],
   ['mesh.ts', 'node:events', 'the event emitter of the public surface'],
 ]
 

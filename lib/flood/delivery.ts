@@ -3,6 +3,7 @@
 // Whether a bundle is due is the router's and the order's business. docs/protocol.md, "Forwarding".
 
 import { copyBytes, EMPTY } from '../bytes.ts'
+import { keepInPlace } from '../memory.ts'
 import { type Bundle, BundleFlag, type BundleMessages, publishedMs } from './bundle.ts'
 import { DeliveredMessage, type MessageOrigin } from './message.ts'
 import { OWN_BUFFER_BYTES, PayloadCopies, plainView, SLAB_BYTES } from './payload-copies.ts'
@@ -62,6 +63,7 @@ export class Delivery {
           runStart = start
           runEnd = endOfRun(messages, i)
           run = copyBytes(sealed.subarray(start, runEnd))
+          if (runEnd > end) keepInPlace(run)
         }
         const data = run.subarray(start - runStart, end - runStart)
         this.messages++
@@ -75,7 +77,7 @@ export class Delivery {
 
   #deliverToAll(
     subscribers: readonly Subscriber[],
-    { sealed, buffer }: Bundle,
+    { sealed, buffer, count }: Bundle,
     topic: string,
     sequence: number,
     start: number,
@@ -87,7 +89,10 @@ export class Delivery {
     // A large payload that nobody else holds is handed over as it is, unless keeping it would keep ten times as much.
     const isLarge = end - start >= OWN_BUFFER_BYTES && (end - start) * 10 >= sealed.buffer.byteLength
     const handOver = isLarge && !isShared && subscribers.length === 1
-    if (handOver) buffer?.leave()
+    if (handOver) {
+      buffer?.leave()
+      if (count > 1) keepInPlace(sealed)
+    }
     for (const subscriber of subscribers) {
       if (subscriber.sinceMs > bornMs + 1) continue
       const data = handOver ? plainView(sealed, start, end) : this.#copies.copy(sealed, start, end)

@@ -1,8 +1,8 @@
 // Copies payloads for their receivers. Small ones are cut from a slab, since an ArrayBuffer each costs more than the copy;
 // a kept payload then holds at most one slab in memory.
 
-import { copyBytes } from '../bytes.ts'
-import { bufferMade, LARGE_BYTES_MIN } from '../memory.ts'
+import { copyBytes, EMPTY } from '../bytes.ts'
+import { bufferMade, keepInPlace, LARGE_BYTES_MIN } from '../memory.ts'
 
 /** Most memory that a small payload which is kept keeps with it. */
 export const SLAB_BYTES = 8_192
@@ -10,8 +10,8 @@ export const SLAB_BYTES = 8_192
 export const OWN_BUFFER_BYTES = 2_048
 
 export class PayloadCopies {
-  #slab = new Uint8Array(SLAB_BYTES)
-  #used = 0
+  #slab: Uint8Array = EMPTY
+  #used = SLAB_BYTES
 
   /** A copy of bytes[start, end): nobody else sees or changes it. */
   copy(bytes: Uint8Array, start: number, end: number): Uint8Array {
@@ -22,6 +22,7 @@ export class PayloadCopies {
     }
     if (this.#used + length > SLAB_BYTES) {
       this.#slab = new Uint8Array(SLAB_BYTES)
+      keepInPlace(this.#slab)
       this.#used = 0
     }
     const copy = this.#slab.subarray(this.#used, this.#used + length)

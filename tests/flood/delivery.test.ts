@@ -25,6 +25,39 @@ function setUp(...patterns: string[]): { delivery: Delivery; heard: Map<string, 
   return { delivery: new Delivery(subscriptions, () => 0), heard }
 }
 
+test('a handler that transfers its payload takes nothing from anybody else', () => {
+  const taken: number[] = []
+  const take = ({ data }: Message): void => {
+    try {
+      taken.push(structuredClone(data, { transfer: [data.buffer as ArrayBuffer] })[0]!)
+    } catch {
+      // Later versions of Node refuse.
+      taken.push(data[0]!)
+    }
+  }
+  for (const [patterns, bytes, isShared] of [
+    [['#'], 100, false],
+    [['#', 't'], 100, false],
+    [['#'], 40_000, false],
+    [['#'], 40_000, true],
+  ] as const) {
+    const subscriptions = new Subscriptions((_, text) => assert.fail(text))
+    const delivery = new Delivery(subscriptions, () => 0)
+    for (const pattern of patterns) subscriptions.subscribe(pattern, take, 0)
+    for (const first of [0, 3]) {
+      const payloads = [1, 2, 3].map((i) => ['t', new Uint8Array(bytes).fill(first + i)] as const)
+      // As a large one comes: in a buffer of its own.
+      const { bundle, messagesAt } = readBundleHead(new Uint8Array(bundleBody({ first, messages: [...payloads] })), 0)!
+      taken.length = 0
+      delivery.deliver(bundle, readBundleMessages({ bundle, messagesAt }), 'origin', isShared, 0)
+      assert.deepEqual(
+        taken,
+        [1, 2, 3].flatMap((i) => patterns.map(() => first + i)),
+      )
+    }
+  }
+})
+
 test('beside a slow one: whatever topics and sizes, each subscriber gets its messages in order with bytes of their own', () => {
   const random = seeded(41)
   for (let run = 0; run < 300; run++) {

@@ -1,6 +1,7 @@
 // One bundle on its way from the store to a subscriber, and taking it apart into messages. docs/protocol.md, "Bundles".
 
 import { CborReader } from '../../framing/cbor-reader.ts'
+import { keepInPlace } from '../../memory.ts'
 import { type Bundle, BundleFlag, type BundleMessages, bornMs, readBundleMessages, SIGNATURE_BYTES } from '../bundle.ts'
 import { DeliveredMessage, type MessageOrigin } from '../message.ts'
 import { OWN_BUFFER_BYTES, type PayloadCopies, plainView } from '../payload-copies.ts'
@@ -110,8 +111,9 @@ export class Unpacking {
     // The store gave these bytes away. A large payload is handed over as it is, unless keeping it would keep ten times as
     // much, or it may have to be delivered again.
     const isLarge = end - start >= OWN_BUFFER_BYTES && (end - start) * 10 >= bundle.sealed.buffer.byteLength
-    const data =
-      isLarge && open === null ? plainView(bundle.sealed, start, end) : this.#copies.copy(bundle.sealed, start, end)
+    const handOver = isLarge && open === null
+    if (handOver && bundle.count > 1) keepInPlace(bundle.sealed)
+    const data = handOver ? plainView(bundle.sealed, start, end) : this.#copies.copy(bundle.sealed, start, end)
     const sequence = bundle.first + index
     const message: DeliveredMessage =
       acknowledged === null
