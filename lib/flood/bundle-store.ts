@@ -43,6 +43,9 @@ export interface StoreCounts {
   readonly notSaved: number
 }
 
+/** Of a current retained bundle, by its epoch and sequence number: whether it is wanted, or no more of them are. */
+export type Sift = (epoch: number, sequence: number) => 'take' | 'skip' | 'stop'
+
 export interface BundleStore {
   /** What can be given now: in memory what is held, on disk only what is durable. Kept up to date by the store. */
   readonly holdings: Holdings
@@ -79,9 +82,9 @@ export interface BundleStore {
   arrivalBefore(ageMs: number): number
   /**
    * Current retained bundles: the newest of each (origin, topic), expired ones and removals left out. `originKey` null: of
-   * all origins. In no order; bounded by the store's own bounds.
+   * all origins. In no order; bounded by the store's own bounds. `sift` says what to do with each before its bytes are read.
    */
-  retained(originKey: string | null): Iterable<StoredBundle>
+  retained(originKey: string | null, sift?: Sift): Iterable<StoredBundle>
   /** Whether this stored bundle is the newest retained one of its (origin, topic), and not expired. */
   isCurrent(bundle: Bundle): boolean
 

@@ -3,7 +3,7 @@
 
 import { ANSWER_BUNDLES_MAX, ANSWER_BYTES_MAX, FAST_ANSWER_BYTES_MAX } from '../limits.ts'
 import type { Bundle } from './bundle.ts'
-import type { BundleStore, StoredBundle } from './bundle-store.ts'
+import type { BundleStore, Sift, StoredBundle } from './bundle-store.ts'
 import { type EpochNumbers, encodeGiven, type Want } from './repair-frames.ts'
 import { common, type Spans, touches } from './spans.ts'
 
@@ -164,19 +164,22 @@ class Answer {
     if (originKey === undefined) return
     step.looks++
     let looks = 0
-    for (const { bundle } of this.#store.retained(originKey)) {
-      if (this.#isWanted(bundle, at, end) && !this.#giveOne(bundle, step, give)) return
-      if (++looks >= RETAINED_PER_ORIGIN_MAX) break
+    const sift: Sift = (epoch, sequence) => {
+      if (++looks > RETAINED_PER_ORIGIN_MAX) return 'stop'
+      return this.#isWanted(epoch, sequence, at, end) ? 'take' : 'skip'
     }
+    for (const { bundle } of this.#store.retained(originKey, sift)) {
+      if (!this.#giveOne(bundle, step, give)) return
+    }
+    step.numbers += looks
     this.#retainedLooks += looks
     if (this.#retainedLooks >= RETAINED_LOOKS_MAX) this.#retainedAt = null
   }
 
-  #isWanted(bundle: Bundle, from: number, to: number): boolean {
+  #isWanted(epoch: number, sequence: number, from: number, to: number): boolean {
     const { wanted } = this.#want
     for (let i = from; i < to; i++) {
-      const { epoch, ranges } = wanted[i]!
-      if (epoch === bundle.epoch && touches(ranges, bundle.first, bundle.first + bundle.count - 1)) return true
+      if (wanted[i]!.epoch === epoch && touches(wanted[i]!.ranges, sequence, sequence)) return true
     }
     return false
   }

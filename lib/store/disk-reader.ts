@@ -4,7 +4,7 @@
 import { bytesKey, utf8 } from '../bytes.ts'
 import type { Bundle } from '../flood/bundle.ts'
 import { ageAt } from '../flood/bundle.ts'
-import type { ReaderOffset, ScanBounds, StoredBundle, TakenNumbers } from '../flood/bundle-store.ts'
+import type { ReaderOffset, ScanBounds, Sift, StoredBundle, TakenNumbers } from '../flood/bundle-store.ts'
 import type { Clock, Database, DatabaseEntry } from '../io/world.ts'
 import { currentPlace, numberKey, prefixRange, readNumber, runBytes, runKey, Table, textKey } from './keys.ts'
 import { type DiskRecord, readCurrent, readNumberValue, readOffsetValue, readRanges, readRecord } from './layout.ts'
@@ -84,11 +84,14 @@ export class DiskReader {
     return found
   }
 
-  *retained(originKey: string | null): Generator<StoredBundle> {
+  *retained(originKey: string | null, sift?: Sift): Generator<StoredBundle> {
     const prefix = originKey === null ? new Uint8Array(0) : currentPlace(originKey, new Uint8Array(0))
     for (const { value } of this.#paged(...prefixRange(Table.current, prefix))) {
       const current = readCurrent(value)
-      if (current === null || current.isRemoval) continue
+      if (current === null) continue
+      const said = sift?.(current.epoch, current.sequence)
+      if (said === 'stop') return
+      if (said === 'skip' || current.isRemoval) continue
       const record = this.#record(current.arrival)
       if (record === null || this.#ageMs(current.arrival, record) >= retainedLimitMs(record.timeToLiveS)) continue
       const bundle = this.#bundle(current.arrival, record)

@@ -8,6 +8,7 @@ import type {
   BundleStore,
   ReaderOffset,
   ScanBounds,
+  Sift,
   StoreCounts,
   StoredBundle,
   TakenNumbers,
@@ -117,8 +118,8 @@ export class DurableStore implements BundleStore {
     return this.#reading(() => this.#reader.arrivalBefore(ageMs, this.#lastArrival), 0)
   }
 
-  retained(originKey: string | null): Iterable<StoredBundle> {
-    return this.#readingEach(this.#reader.retained(originKey))
+  retained(originKey: string | null, sift?: Sift): Iterable<StoredBundle> {
+    return this.#readingEach(this.#reader.retained(originKey, sift))
   }
 
   isCurrent(bundle: Bundle): boolean {

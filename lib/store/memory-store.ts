@@ -8,6 +8,7 @@ import type {
   BundleStore,
   ReaderOffset,
   ScanBounds,
+  Sift,
   StoreCounts,
   StoredBundle,
   TakenNumbers,
@@ -179,10 +180,12 @@ export class MemoryStore implements BundleStore {
     return found
   }
 
-  *retained(originKey: string | null): Iterable<StoredBundle> {
+  *retained(originKey: string | null, sift?: Sift): Iterable<StoredBundle> {
     const { current } = this.#contents
-    for (const { arrival, isRemoval } of originKey === null ? current.all() : current.of(originKey)) {
-      if (isRemoval || this.#contents.expiryMs(arrival) <= this.#clock.nowMs()) continue
+    for (const { arrival, isRemoval, epoch, sequence } of originKey === null ? current.all() : current.of(originKey)) {
+      const said = sift?.(epoch, sequence)
+      if (said === 'stop') return
+      if (said === 'skip' || isRemoval || this.#contents.expiryMs(arrival) <= this.#clock.nowMs()) continue
       const bundle = this.#contents.restored(arrival)
       if (bundle !== null) yield { bundle, arrival }
     }

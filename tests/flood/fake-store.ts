@@ -7,6 +7,7 @@ import type {
   BundleStore,
   ReaderOffset,
   ScanBounds,
+  Sift,
   StoreCounts,
   StoredBundle,
   TakenNumbers,
@@ -160,10 +161,12 @@ export class FakeStore implements BundleStore {
     return this.#held.filter(({ bundle }) => bundle.heldSinceMs < bornMs).at(-1)?.arrival ?? 0
   }
 
-  *retained(originKey: string | null): Iterable<StoredBundle> {
+  *retained(originKey: string | null, sift?: Sift): Iterable<StoredBundle> {
     for (const held of this.#current.values()) {
       if (originKey !== null && held.bundle.originKey !== originKey) continue
-      if (this.#isCurrent(held)) yield held
+      const said = sift?.(held.bundle.epoch, held.bundle.first)
+      if (said === 'stop') return
+      if (said !== 'skip' && this.#isCurrent(held)) yield held
     }
   }
 

@@ -190,6 +190,33 @@ test('current retained bundles go first, of every origin that is asked for', () 
   assert.deepEqual(order, ['A4', 'B4', 'A0', 'A1', 'A2', 'A3', 'B2', 'B3', 'B5'])
 })
 
+test('of retained bundles that nobody asked for nothing but the numbers is looked at, and of so many of an origin', () => {
+  const ends = new Ends()
+  const retained = { flags: BundleFlag.retained, timeToLiveS: 3_600 }
+  for (let first = 0; first < 300; first++) {
+    ends.store.put(plainBundle({ originKey: A, first, ...retained }), [`t/${first}`])
+  }
+  let looked = 0
+  const read: number[] = []
+  const { store } = ends
+  const plain = store.retained.bind(store)
+  store.retained = function* (originKey, sift) {
+    const counted: typeof sift = (epoch, sequence) => {
+      looked++
+      return sift?.(epoch, sequence) ?? 'take'
+    }
+    for (const one of plain(originKey, counted)) {
+      read.push(one.bundle.first)
+      yield one
+    }
+  }
+  ends.want(1, [ask(A, 7, 7, 200, 200)])
+  ends.work()
+  assert.deepEqual(read, [7])
+  assert.ok(looked <= 129, `${looked}`)
+  assert.deepEqual(ends.firsts, [7, 200])
+})
+
 test('while an answer is under way the newest want waits, until all has left', () => {
   const ends = new Ends()
   for (let first = 0; first < 100; first++) ends.store.put(plainBundle({ originKey: A, first }), null)

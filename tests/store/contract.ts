@@ -235,6 +235,14 @@ export function storeContract(kind: StoreKind): void {
       assert.deepEqual(idsOf(store.scanArrivals(0, ALL)), ['1/1/1', '1/1/2', '2/1/3'])
       assert.deepEqual(idsOf(store.retained(null)).sort(), ['1/1/1', '1/1/2', '2/1/3'])
       assert.deepEqual(idsOf(store.retained(originKeyOf(2))), ['2/1/3'])
+      const asked: string[] = []
+      const sifted = store.retained(originKeyOf(1), (epoch, sequence) => {
+        asked.push(`${epoch}/${sequence}`)
+        return sequence === 2 ? 'take' : 'skip'
+      })
+      assert.deepEqual(idsOf(sifted), ['1/1/2'])
+      assert.deepEqual(asked.sort(), ['1/1', '1/2'])
+      assert.deepEqual([...store.retained(originKeyOf(1), () => 'stop')], [])
       assert.deepEqual(holdings.ranges(originKeyOf(1), 1), [1, 2])
       assert.equal(store.firstArrival, store.lastArrival + 1)
       assert.equal(store.isCurrent(store.find(originKeyOf(1), 1, 2)!.bundle), true)
