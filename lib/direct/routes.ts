@@ -9,8 +9,6 @@ import { RecentMap } from './recent-map.ts'
 
 /** A route that was heard again is written again at most so often. */
 const RENEW_MS = 1_000
-/** For so long what was proven stands against what is merely claimed. */
-const PROVEN_MS = 60_000
 
 /** One open link. After `isOpen` has become false it never opens again; a new link to the same neighbour is a new object. */
 export class DirectLink {
@@ -83,11 +81,14 @@ export class Routes {
     if (link !== undefined) this.#write(originKey, link, nowMs, nowMs)
   }
 
-  /** What came over this link says that it is of this origin: taken only where nothing better is known. */
+  /**
+   * What came over this link says that it is of this origin. Anybody can say so: it is taken only where nothing is proven, or was
+   * for as long as a way is remembered. A way that leads nowhere any more is forgotten at the first try.
+   */
   claimed(originKey: string, link: DirectLink, nowMs: number): void {
     const route = this.#routes.peek(originKey)
     if (route?.link.isOpen) {
-      if (nowMs - route.provenMs < PROVEN_MS) return
+      if (nowMs - route.provenMs < DIRECT_ROUTE_MS) return
       if (route.link === link && nowMs - route.heardMs < RENEW_MS) return
     }
     this.#write(originKey, link, nowMs, Number.NEGATIVE_INFINITY)
