@@ -122,6 +122,15 @@ export class Ranges {
     return null
   }
 
+  /** Gives up the lowest gaps, however old, until so many ranges are left, one at least. Returns by how much `count` changed. */
+  giveUpGaps(countMax: number): number {
+    const excess = this.count - Math.max(1, countMax)
+    if (excess <= 0) return 0
+    this.#bounds.splice(1, excess * 2)
+    this.#begunMs.splice(1, excess)
+    return -excess
+  }
+
   /** Index of the first range whose last number is at least `number`; `count` when there is none. */
   #firstEndingAtOrAfter(number: number): number {
     return indexEndingFrom(this.#bounds, number)

@@ -169,7 +169,7 @@ export class Router implements PublisherLinks {
       if (head === null) return this.#ignore('unknown-version')
       const { originKey, epoch, first, count, key } = head.bundle
       isAsked = repair.bundleCame(link.key, originKey, epoch, first, first + count - 1, nowMs)
-      const sighting = this.seen.look(originKey, epoch, first, first + count - 1)
+      const sighting = this.#look(originKey, epoch, first, first + count - 1)
       if (sighting === 'duplicate') {
         this.duplicates++
         if (this.#slowAges.isYounger(head.bundle)) store.younger(originKey, epoch, first, head.bundle.ageMs)
@@ -186,6 +186,13 @@ export class Router implements PublisherLinks {
       throw error
     }
     this.#judgeNew(link, head.bundle, messages, isAsked, nowMs)
+  }
+
+  #look(originKey: string, epoch: number, first: number, last: number): ReturnType<Seen['look']> {
+    const sighting = this.seen.look(originKey, epoch, first, last)
+    // An origin that had to make room is forgotten before its bundles are.
+    const isHeld = sighting === 'new' && !this.seen.knows(originKey)
+    return isHeld && this.#options.store.holdings.has(originKey, epoch, first, last) ? 'duplicate' : sighting
   }
 
   /** The checks have come to a verdict on a bundle that waited for it. */

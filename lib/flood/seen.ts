@@ -10,8 +10,12 @@ import type { Spans } from './spans.ts'
 export const GAP_GIVEN_UP_MS = 60_000
 /** An origin silent for longer than anything is retained may be forgotten: seven days. */
 export const ORIGIN_SILENT_MS: number = 7 * 24 * 3600 * 1000
-/** Looking for a silent origin reads the whole table; not more often than this. */
+/** Looking for origins that may go reads the whole table; not more often than this. */
 const EVICTION_SCAN_MS = 1_000
+/** An origin of which no more numbers are known, in one range, may go when there is no room for a new one. */
+const SLIGHT_NUMBERS = 16
+/** Of the origins that one neighbour may introduce, the part that goes at a time. */
+const SLIGHT_PART = 1 / 4
 
 /**
  * `new`: none of the numbers is taken. `duplicate`: all are. `overlap`: some are, which an honest origin never does.
@@ -26,6 +30,10 @@ interface Origin {
   lastHeardMs: number
   /** Ranges of all its epochs. */
   ranges: number
+  /** Ourselves: makes room for nobody. */
+  isOwn: boolean
+  /** Epochs below it were given up: nothing of them is taken any more. */
+  floor: number
 }
 
 export interface SeenOptions {
@@ -90,8 +98,11 @@ export class Seen {
       if (!this.#mayIntroduce(neighbour, nowMs)) return 'no-room'
       entry = this.#introduce(origin, neighbour, nowMs)
     }
+    // This epoch may have been given up for room.
+    if (this.isPast(origin, epoch)) return 'old-epoch'
     entry.lastHeardMs = nowMs
-    const into = ranges ?? this.#openEpoch(entry, epoch)
+    if (neighbour === '') entry.isOwn = true
+    const into = entry.epochs.get(epoch) ?? this.#openEpoch(entry, epoch)
     const change = into.add(first, last, nowMs)
     entry.ranges += change
     this.#ranges += change
@@ -100,11 +111,14 @@ export class Seen {
 
   /**
    * Takes what an earlier run had taken: only at a start, before anything is marked. Beyond the bounds of one epoch its lowest
-   * gaps count as taken; beyond the others, and for an epoch that is too old, nothing is taken and it returns false.
+   * gaps count as taken, beyond that of all ranges every gap of what is restored; beyond the others, and for an epoch that is too
+   * old, nothing is taken and it returns false.
    */
   restore(origin: string, epoch: number, spans: Spans, nowMs: number): boolean {
     if (spans.length === 0) return true
-    if (this.#ranges + spans.length / 2 > this.#rangesMax || this.isPast(origin, epoch)) return false
+    // Where there is no room for all its gaps, they count as taken.
+    if (this.#ranges + spans.length / 2 > this.#rangesMax) spans = [spans[0]!, spans[spans.length - 1]!]
+    if (this.#ranges >= this.#rangesMax || this.isPast(origin, epoch)) return false
     let entry = this.#origins.get(origin)
     if (entry === undefined) {
       if (this.#origins.size >= this.#originsMax) return false
@@ -114,6 +128,11 @@ export class Seen {
     entry.ranges += change
     this.#ranges += change
     return true
+  }
+
+  /** Whether anything is known of that origin. */
+  knows(origin: string): boolean {
+    return this.#origins.has(origin)
   }
 
   /** What of these is not taken and could be; may be `spans` itself. Changes nothing. */
@@ -156,22 +175,30 @@ export class Seen {
   }
 
   #openEpoch(entry: Origin, epoch: number): Ranges {
-    if (entry.epochs.size >= EPOCHS_PER_ORIGIN_MAX) {
-      const dropped = oldest(entry.epochs)
-      const { count } = entry.epochs.get(dropped)!
-      entry.ranges -= count
-      this.#ranges -= count
-      entry.epochs.delete(dropped)
-      this.#epochs--
-    }
+    if (entry.epochs.size >= EPOCHS_PER_ORIGIN_MAX) this.#dropEpoch(entry, oldest(entry.epochs))
     const ranges = new Ranges()
     entry.epochs.set(epoch, ranges)
     this.#epochs++
     return ranges
   }
 
+  #dropEpoch(entry: Origin, epoch: number): void {
+    const { count } = entry.epochs.get(epoch)!
+    entry.ranges -= count
+    this.#ranges -= count
+    entry.epochs.delete(epoch)
+    this.#epochs--
+  }
+
   #introduce(origin: string, neighbour: string, nowMs: number): Origin {
-    const entry: Origin = { epochs: new Map(), introducedBy: neighbour, lastHeardMs: nowMs, ranges: 0 }
+    const entry: Origin = {
+      epochs: new Map(),
+      introducedBy: neighbour,
+      lastHeardMs: nowMs,
+      ranges: 0,
+      isOwn: false,
+      floor: 0,
+    }
     this.#origins.set(origin, entry)
     this.#introduced.set(neighbour, (this.#introduced.get(neighbour) ?? 0) + 1)
     return entry
@@ -197,7 +224,32 @@ export class Seen {
   #hasRoomForEpoch(origin: string, entry: Origin | undefined, nowMs: number): boolean {
     if (entry !== undefined && entry.ranges >= this.#rangesPerOriginMax && !this.#thin(origin, entry, nowMs))
       return false
+    if (this.#ranges >= this.#rangesMax) this.#cutDown()
     return this.#ranges < this.#rangesMax
+  }
+
+  /**
+   * All ranges are used up. Whoever has more than half as many as the origin that has most pays for it: with its lowest gaps, and
+   * then with its oldest epochs. One that has a handful loses nothing to others that have thousands.
+   */
+  #cutDown(): void {
+    let most = 0
+    for (const { ranges } of this.#origins.values()) most = Math.max(most, ranges)
+    const share = Math.max(1, Math.floor(most / 2))
+    for (const entry of this.#origins.values()) {
+      if (entry.ranges <= share || entry.isOwn) continue
+      const epochs = Array.from(entry.epochs.keys()).sort((a, b) => a - b)
+      for (const epoch of epochs) {
+        const ranges = entry.epochs.get(epoch)!
+        const change = ranges.giveUpGaps(ranges.count - (entry.ranges - share))
+        entry.ranges += change
+        this.#ranges += change
+      }
+      for (let i = 0; entry.ranges > share; i++) {
+        this.#dropEpoch(entry, epochs[i]!)
+        entry.floor = epochs[i]! + 1
+      }
+    }
   }
 
   /** Gives up gaps of an origin, of its oldest epoch first, until it has a range less. */
@@ -225,6 +277,7 @@ export class Seen {
     if (nowMs - this.#lastScanMs < EVICTION_SCAN_MS) return false
     this.#lastScanMs = nowMs
     this.#evictSilent(nowMs)
+    if (!this.#hasPlaceFor(neighbour)) this.#evictSlight(neighbour)
     return this.#hasPlaceFor(neighbour)
   }
 
@@ -235,20 +288,44 @@ export class Seen {
 
   #evictSilent(nowMs: number): void {
     for (const [origin, entry] of this.#origins) {
-      if (nowMs - entry.lastHeardMs <= ORIGIN_SILENT_MS) continue
-      this.#origins.delete(origin)
-      this.#epochs -= entry.epochs.size
-      this.#ranges -= entry.ranges
-      const left = (this.#introduced.get(entry.introducedBy) ?? 1) - 1
-      if (left === 0) this.#introduced.delete(entry.introducedBy)
-      else this.#introduced.set(entry.introducedBy, left)
+      if (nowMs - entry.lastHeardMs > ORIGIN_SILENT_MS) this.#forget(origin, entry)
     }
   }
+
+  /**
+   * The table, or the share of this neighbour, is full: origins of which hardly anything is known make room, those first that
+   * came first. They can be made up by the thousand, and must not keep out whoever comes next.
+   */
+  #evictSlight(neighbour: string): void {
+    const isFull = this.#origins.size >= this.#originsMax
+    let left = Math.max(1, Math.floor((this.#originsMax / 4) * SLIGHT_PART))
+    for (const [origin, entry] of this.#origins) {
+      if (left === 0) return
+      if (!isSlight(entry) || !(isFull || entry.introducedBy === neighbour)) continue
+      this.#forget(origin, entry)
+      left--
+    }
+  }
+
+  #forget(origin: string, entry: Origin): void {
+    this.#origins.delete(origin)
+    this.#epochs -= entry.epochs.size
+    this.#ranges -= entry.ranges
+    const left = (this.#introduced.get(entry.introducedBy) ?? 1) - 1
+    if (left === 0) this.#introduced.delete(entry.introducedBy)
+    else this.#introduced.set(entry.introducedBy, left)
+  }
+}
+
+function isSlight({ epochs, ranges, isOwn }: Origin): boolean {
+  if (epochs.size !== 1 || ranges !== 1 || isOwn) return false
+  const [first, last] = epochs.values().next().value!.toArray() as [number, number]
+  return last - first < SLIGHT_NUMBERS
 }
 
 /** `epoch` is not among the entry's. */
 function isPast(entry: Origin, epoch: number): boolean {
-  return entry.epochs.size >= EPOCHS_PER_ORIGIN_MAX && epoch < oldest(entry.epochs)
+  return epoch < entry.floor || (entry.epochs.size >= EPOCHS_PER_ORIGIN_MAX && epoch < oldest(entry.epochs))
 }
 
 function oldest(epochs: ReadonlyMap<number, Ranges>): number {

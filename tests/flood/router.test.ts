@@ -411,9 +411,23 @@ test('two bundles for one number: the second is neither delivered nor passed on,
   assert.deepEqual(node.rejections, [])
 })
 
-test('beyond our own bounds a bundle is ignored and not marked', () => {
-  const node = new Node(new Seen({ originsMax: 4, rangesMax: 100 }))
+test('what the store holds is a duplicate, also when its origin had to make room among those seen', () => {
+  const seen = new Seen({ originsMax: 4, rangesMax: 100 })
+  const node = new Node(seen)
+  node.parts.store.holdings.add(originKeyOf(5), 1, 0, 0)
+  assert.equal(seen.knows(originKeyOf(5)), false)
   node.from(0, ofOrigin(5))
+  assert.equal(node.router.duplicates, 1)
+  assert.equal(node.heard.length, 0)
+  node.from(0, ofOrigin(5, { first: 1 }))
+  assert.equal(node.heard.length, 1)
+})
+
+test('beyond our own bounds a bundle is ignored and not marked', () => {
+  const seen = new Seen({ originsMax: 4, rangesMax: 100 })
+  const node = new Node(seen)
+  node.from(0, ofOrigin(5))
+  seen.mark(originKeyOf(5), 1, 1, 99, '', node.nowMs)
   node.from(0, ofOrigin(6))
   assert.equal(node.router.ignored['no-room'], 1)
   node.from(1, ofOrigin(6))

@@ -26,6 +26,9 @@ class SlowSeen {
   }
 }
 
+/** The last number of an origin that is no slight one. */
+const MANY = 99
+
 test('beside a slow model the memory says the same, in whatever order', () => {
   for (let seed = 1; seed <= 30; seed++) {
     const random = seeded(seed)
@@ -98,27 +101,46 @@ test('a gap that nobody filled for a minute is given up for room, the lowest fir
   assert.equal(seen.counts.ranges, RANGES_PER_EPOCH_MAX)
 })
 
-test('ranges in all are bounded exactly, whatever the order of the numbers', () => {
+test('ranges in all are bounded, and whoever has most of them pays for room, with the lowest gaps', () => {
   const seen = new Seen({ originsMax: 100, rangesMax: 10 })
-  for (let i = 0; i < 5; i++) seen.mark('a', 1, 1_000 - i * 10, 1_000 - i * 10, 'n', 0)
-  for (let i = 0; i < 5; i++) seen.mark('b', 1, i * 10, i * 10, 'n', 0)
+  for (let i = 0; i < 7; i++) seen.mark('greedy', 1, 1_000 - i * 10, 1_000 - i * 10, 'n', 0)
+  for (let i = 0; i < 3; i++) seen.mark('b', 1, i * 10, i * 10, 'n', 0)
   assert.equal(seen.counts.ranges, 10)
-  // Above, below, between; in a known epoch, a new epoch, a new origin.
-  for (const [origin, epoch, number] of [
-    ['a', 1, 2_000],
-    ['a', 1, 5],
-    ['b', 1, 15],
-    ['a', 2, 0],
-    ['c', 1, 0],
-  ] as const) {
-    assert.equal(seen.mark(origin, epoch, number, number, 'n', 0), 'no-room')
-  }
+  // What costs no range changes nothing: it extends one.
+  assert.equal(seen.mark('greedy', 1, 1_001, 1_005, 'n', 0), 'new')
   assert.equal(seen.counts.ranges, 10)
-  // What costs no range is still taken: it extends one, or joins two.
-  assert.equal(seen.mark('a', 1, 1_001, 1_005, 'n', 0), 'new')
-  assert.equal(seen.mark('b', 1, 1, 9, 'n', 0), 'new')
-  assert.equal(seen.counts.ranges, 9)
-  assert.equal(seen.mark('a', 1, 2_000, 2_000, 'n', 0), 'new')
+  assert.equal(seen.mark('newcomer', 1, 0, 0, 'n', 0), 'new')
+  assert.deepEqual(seen.taken('greedy', 1), [940, 980, 990, 990, 1_000, 1_005])
+  assert.deepEqual(seen.taken('b', 1), [0, 0, 10, 10, 20, 20])
+  assert.deepEqual(seen.counts, { origins: 3, epochs: 3, ranges: 7 })
+})
+
+test('where gaps do not suffice, the oldest epochs of whoever has most are given up, and nothing of them is taken again', () => {
+  const seen = new Seen({ originsMax: 100, rangesMax: 10 })
+  for (let epoch = 1; epoch <= 8; epoch++) seen.mark('greedy', epoch, 5, 5, 'n', 0)
+  for (let i = 0; i < 2; i++) seen.mark('b', 1, i * 10, i * 10, 'n', 0)
+  assert.equal(seen.mark('b', 2, 0, 0, 'n', 0), 'new')
+  assert.deepEqual(seen.counts, { origins: 2, epochs: 6, ranges: 7 })
+  assert.equal(seen.look('greedy', 4, 5, 5), 'old-epoch')
+  assert.equal(seen.mark('greedy', 4, 6, 6, 'n', 0), 'old-epoch')
+  assert.equal(seen.isPast('greedy', 4), true)
+  assert.equal(seen.look('greedy', 5, 5, 5), 'duplicate')
+})
+
+test('room that is made may cost the very epoch that it was made for', () => {
+  const seen = new Seen({ originsMax: 100, rangesMax: 4 })
+  for (let epoch = 1; epoch <= 4; epoch++) seen.mark('a', epoch, 0, 0, 'n', 0)
+  assert.equal(seen.mark('a', 1, 10, 10, 'n', 0), 'old-epoch')
+  assert.deepEqual(seen.counts, { origins: 1, epochs: 2, ranges: 2 })
+})
+
+test('nobody makes room at our own cost', () => {
+  const seen = new Seen({ originsMax: 4, rangesMax: 6 })
+  for (let epoch = 1; epoch <= 5; epoch++) seen.mark('own', epoch, 0, 0, '', 0)
+  seen.mark('a', 1, 0, 0, 'n', 0)
+  assert.equal(seen.mark('a', 2, 0, 0, 'n', 0), 'no-room')
+  for (const [i, origin] of ['b', 'c', 'd', 'e'].entries()) seen.mark(origin, 1, 0, 0, `n${i}`, i * 2_000)
+  for (let epoch = 1; epoch <= 5; epoch++) assert.equal(seen.look('own', epoch, 0, 0), 'duplicate')
 })
 
 test('our own numbers are marked whatever the bounds', () => {
@@ -131,40 +153,64 @@ test('our own numbers are marked whatever the bounds', () => {
 
 test('one neighbour introduces at most a quarter of the origins', () => {
   const seen = new Seen({ originsMax: 8, rangesMax: 100 })
-  for (const origin of ['a', 'b']) assert.equal(seen.mark(origin, 1, 0, 0, 'liar', 0), 'new')
+  for (const origin of ['a', 'b']) assert.equal(seen.mark(origin, 1, 0, MANY, 'liar', 0), 'new')
   assert.equal(seen.mark('c', 1, 0, 0, 'liar', 0), 'no-room')
   assert.equal(seen.mark('c', 1, 0, 0, 'friend', 0), 'new')
   // Known origins are not held back.
   assert.equal(seen.mark('c', 1, 1, 1, 'liar', 0), 'new')
 })
 
-test('a full table ignores newcomers and forgets only who has been silent for seven days', () => {
+test('a table full of those that have said much ignores newcomers and forgets only who has been silent for seven days', () => {
   const seen = new Seen({ originsMax: 4, rangesMax: 100 })
-  for (const [i, origin] of ['a', 'b', 'c', 'd'].entries()) seen.mark(origin, 1, 0, 0, `n${i}`, i * 1_000)
+  for (const [i, origin] of ['a', 'b', 'c', 'd'].entries()) seen.mark(origin, 1, 0, MANY, `n${i}`, i * 1_000)
   const silentMs = ORIGIN_SILENT_MS + 1_000
   assert.equal(seen.mark('e', 1, 0, 0, 'n5', ORIGIN_SILENT_MS), 'no-room')
-  seen.mark('b', 1, 1, 1, 'n0', ORIGIN_SILENT_MS)
+  seen.mark('b', 1, MANY + 1, MANY + 1, 'n0', ORIGIN_SILENT_MS)
   assert.equal(seen.mark('e', 1, 0, 0, 'n5', silentMs), 'new')
   assert.equal(seen.look('a', 1, 0, 0), 'new')
-  assert.equal(seen.look('b', 1, 0, 1), 'duplicate')
+  assert.equal(seen.look('b', 1, 0, MANY + 1), 'duplicate')
   assert.equal(seen.look('c', 1, 0, 0), 'duplicate')
   assert.deepEqual(seen.counts, { origins: 4, epochs: 4, ranges: 4 })
 })
 
 test('who has introduced its share may go on once one of those is forgotten', () => {
   const seen = new Seen({ originsMax: 8, rangesMax: 100 })
-  seen.mark('a', 1, 0, 0, 'only', 0)
-  seen.mark('b', 1, 0, 0, 'only', 2_000)
-  assert.equal(seen.mark('c', 1, 0, 0, 'only', ORIGIN_SILENT_MS), 'no-room')
-  assert.equal(seen.mark('c', 1, 0, 0, 'only', ORIGIN_SILENT_MS + 1_000), 'new')
+  seen.mark('a', 1, 0, MANY, 'only', 0)
+  seen.mark('b', 1, 0, MANY, 'only', 2_000)
+  assert.equal(seen.mark('c', 1, 0, MANY, 'only', ORIGIN_SILENT_MS), 'no-room')
+  assert.equal(seen.mark('c', 1, 0, MANY, 'only', ORIGIN_SILENT_MS + 1_000), 'new')
   assert.equal(seen.mark('d', 1, 0, 0, 'only', ORIGIN_SILENT_MS + 2_000), 'no-room')
   assert.equal(seen.mark('d', 1, 0, 0, 'only', ORIGIN_SILENT_MS + 3_001), 'new')
   assert.deepEqual(seen.counts, { origins: 2, epochs: 2, ranges: 2 })
 })
 
+test('origins of which hardly anything is known make room, those of the same neighbour, the first to come first', () => {
+  const seen = new Seen({ originsMax: 64, rangesMax: 1_000 })
+  const mark = (origin: string, neighbour: string, nowMs: number, last = 0): string =>
+    seen.mark(origin, 1, 0, last, neighbour, nowMs)
+  assert.equal(mark('talker', 'relay', 0, MANY), 'new')
+  assert.equal(mark('elsewhere', 'friend', 0), 'new')
+  for (let i = 0; i < 15; i++) assert.equal(mark(`made up ${i}`, 'relay', 0), 'new')
+  assert.equal(mark('newcomer', 'relay', 0), 'new')
+  // A quarter of its share went at once, so that the table is not read again for the next.
+  for (let i = 0; i < 4; i++) assert.equal(seen.knows(`made up ${i}`), false)
+  for (const origin of ['made up 4', 'talker', 'elsewhere', 'newcomer']) assert.ok(seen.knows(origin))
+  for (let i = 0; i < 3; i++) assert.equal(mark(`next ${i}`, 'relay', 0), 'new')
+  assert.equal(mark('too soon', 'relay', 999), 'no-room')
+  assert.equal(mark('too soon', 'relay', 1_000), 'new')
+})
+
+test('a full table makes room for anybody, whoever brought those that go', () => {
+  const seen = new Seen({ originsMax: 8, rangesMax: 1_000 })
+  for (let i = 0; i < 8; i++) seen.mark(`made up ${i}`, 1, 0, 0, `n${i >> 1}`, 0)
+  assert.equal(seen.mark('newcomer', 1, 0, 0, 'other', 0), 'new')
+  assert.equal(seen.knows('made up 0'), false)
+  assert.equal(seen.counts.origins, 8)
+})
+
 test('the table is looked through at most once a second', () => {
   const seen = new Seen({ originsMax: 4, rangesMax: 100 })
-  for (const origin of ['a', 'b', 'c', 'd']) seen.mark(origin, 1, 0, 0, origin, 500)
+  for (const origin of ['a', 'b', 'c', 'd']) seen.mark(origin, 1, 0, MANY, origin, 500)
   assert.equal(seen.mark('e', 1, 0, 0, 'e', ORIGIN_SILENT_MS), 'no-room')
   assert.equal(seen.mark('e', 1, 0, 0, 'e', ORIGIN_SILENT_MS + 999), 'no-room')
   assert.equal(seen.mark('e', 1, 0, 0, 'e', ORIGIN_SILENT_MS + 1_000), 'new')
@@ -213,6 +259,15 @@ test('what is missing is what is not taken, and nothing of an epoch that is too 
   assert.equal(seen.isPast('a', 99), true)
   assert.equal(seen.isPast('a', 100), false)
   assert.equal(seen.isPast('b', 0), false)
+})
+
+test('where what an earlier run had taken has no room, its gaps count as taken', () => {
+  const seen = new Seen({ originsMax: 8, rangesMax: 3 })
+  assert.equal(seen.restore('a', 1, [0, 0, 2, 2], 0), true)
+  assert.equal(seen.restore('b', 1, [5, 5, 7, 7, 9, 9], 0), true)
+  assert.deepEqual(seen.taken('b', 1), [5, 9])
+  assert.equal(seen.restore('c', 1, [0, 0], 0), false)
+  assert.equal(seen.mark('c', 2, 0, 0, 'n', 0), 'new')
 })
 
 test('what an earlier run had taken is taken, whoever brought it, within the bounds', () => {
