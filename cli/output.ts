@@ -2,6 +2,7 @@
 // holds the node up, and what does not fit is counted instead of kept. It does not know what it prints.
 
 import type { Writable } from 'node:stream'
+import { watchReader } from './reader.ts'
 
 /** What may wait for a slow reader: ten seconds of a fast link's messages, and small beside the node's own bounds. */
 export const WAITING_BYTES_MAX: number = 16 * 1_048_576
@@ -49,6 +50,7 @@ export class Output {
     stream.on('error', (error: Error) => this.#fail(error))
     // A stream that is destroyed without an error will never drain either.
     stream.on('close', () => this.#fail(new Error('standard output was closed')))
+    watchReader(stream)
   }
 
   /** Prints the parts together, or none of them when there is no room: then it counts one lost line. */

@@ -5,6 +5,7 @@ import { reasonOf } from '../lib/errors.ts'
 import { codeOf, EXIT, Failure } from './failures.ts'
 import { Interruption } from './interruption.ts'
 import type { Host } from './mode.ts'
+import { watchReader } from './reader.ts'
 import type { DoorStream, StreamDoor } from './streams/door.ts'
 import { openWithin } from './streams/open-within.ts'
 
@@ -25,20 +26,31 @@ type PipeHost = Pick<Host, 'stdin' | 'stdout' | 'signals' | 'exit'>
 export async function pipe({ peer, protocol, openMs }: PipeCommand, door: StreamDoor, host: PipeHost): Promise<number> {
   const interruption = new Interruption(host)
   const { signal } = interruption
+  const readerLeft = new AbortController()
+  const noReader = (error: Error): void => {
+    if (codeOf(error) === 'EPIPE') readerLeft.abort()
+  }
+  host.stdout.on('error', noReader)
+  const unwatch = watchReader(host.stdout)
   try {
     const stream = await openWithin(
       (options) => (peer === null ? door.accept(protocol, options) : door.open(peer, [protocol], options)),
-      signal,
+      AbortSignal.any([signal, readerLeft.signal]),
       openMs,
     )
+    host.stdout.off('error', noReader)
     const giveUp = (): void => void stream.destroy()
     signal.addEventListener('abort', giveUp)
-    if (signal.aborted) giveUp()
+    if (signal.aborted || readerLeft.signal.aborted) giveUp()
+    if (readerLeft.signal.aborted) return interruption.exitCode ?? EXIT.failed
     return interruption.exitCode ?? (await carry(stream, host, interruption))
   } catch (error) {
     if (interruption.exitCode !== null) return interruption.exitCode
+    if (readerLeft.signal.aborted) return EXIT.failed
     throw error
   } finally {
+    unwatch()
+    host.stdout.off('error', noReader)
     // Nothing waits for a reader of standard output that does not read.
     if (interruption.exitCode !== null) host.exit(interruption.exitCode)
     interruption.release()
@@ -53,6 +65,8 @@ async function carry(stream: DoorStream, { stdin, stdout }: PipeHost, interrupti
     stream.destroy(error)
   }
   const noOutput = (error: Error): void => {
+    // Who has got everything may leave while the other direction goes on.
+    if (codeOf(error) === 'EPIPE' && stream.readableEnded && stdout.writableLength === 0) return
     readerLeft = codeOf(error) === 'EPIPE'
     if (readerLeft) stream.destroy()
     else fail(new Failure('output-failed', `standard output failed: ${reasonOf(error)}`, { cause: error }))

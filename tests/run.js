@@ -27,6 +27,7 @@ const ALONE = new Set([
   'cli/network-key.test.ts',
   'cli/pipe-processes.test.ts',
   'cli/process.test.ts',
+  'cli/reader.test.ts',
   'crypto/choose.test.ts',
   'docs/guide.test.ts',
   'io/database.test.ts',

@@ -4,6 +4,7 @@
 import { codeOf, EXIT, Failure, UsageError } from '../failures.ts'
 import { jsonLine, payloadJson } from '../json-events.ts'
 import { printable } from '../printable.ts'
+import { watchReader } from '../reader.ts'
 import { StopSignals } from '../signals.ts'
 import { type Answerer, byCommand, byProgram, type Post, withText } from './answerers.ts'
 import type { JsonObject } from './node-client.ts'
@@ -77,6 +78,7 @@ class Replying {
     this.#answerer = exec !== null ? byCommand(post, exec) : text !== null ? withText(post, text) : byProgram(post)
     // A program that has left, or a reader that has seen enough.
     context.host.stdout.on('error', () => stopping.abort())
+    watchReader(context.host.stdout)
   }
 
   /** Resolves when it was stopped or has taken as many as were wanted, and all of these are answered. */

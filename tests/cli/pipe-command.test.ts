@@ -44,6 +44,7 @@ class Ends {
   }
 }
 
+const EPIPE = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })
 const TO_BOB = { peer: 'bob', protocol: '/x/1', openMs: null }
 
 test('both directions go through, each ends by itself, and then it is done', async () => {
@@ -142,6 +143,32 @@ test('a reader of standard output that left resets the stream and is no error to
   ends.far.write('answer')
   assert.equal(await ended, 1)
   await assert.rejects(readAll(ends.far), { code: 'stream-reset', streamCode: 0 })
+})
+
+test('a reader that left before there was a stream is not waited for', async () => {
+  const ends = new Ends()
+  const door: StreamDoor = {
+    ...ends.door,
+    accept: (_name, { signal }) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(new MeshError('aborted', 'given up')))),
+  }
+  const ended = pipe({ peer: null, protocol: '/x/1', openMs: null }, door, ends)
+  await turn()
+  ends.stdout.emit('error', EPIPE)
+  assert.equal(await ended, 1)
+  assert.equal(ends.stdout.listenerCount('error'), 0)
+})
+
+test('a reader that leaves once it has got everything ends nothing', async () => {
+  const ends = new Ends()
+  const ended = pipe(TO_BOB, ends.door, ends)
+  ends.far.end('answer')
+  for (let turns = 0; turns < 10; turns++) await turn()
+  assert.equal(ends.out, 'answer')
+  ends.stdout.emit('error', EPIPE)
+  ends.stdin.end('the rest')
+  assert.equal((await readAll(ends.far)).toString(), 'the rest')
+  assert.equal(await ended, 0)
 })
 
 test('standard input or output that fails is told, and the other end hears that this one failed', async () => {
