@@ -17,6 +17,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolders } from '../../lib/io/folders.ts'
 import { Failure } from '../failures.ts'
 import { errnoOf } from './errno.ts'
 import { Refusal } from './messages.ts'
@@ -57,7 +58,7 @@ export class ReceivingFolder {
   /** Makes what is missing. Rejects with Failure `accept-files`. */
   static async open(path: string, unixMs: () => number): Promise<ReceivingFolder> {
     try {
-      await mkdir(path, { recursive: true, mode: 0o700 })
+      await makeFolders(path, 0o700)
       const folder = new ReceivingFolder(await realpath(path), unixMs)
       await mkdir(folder.#corner, { mode: 0o700 }).catch((error: unknown) => {
         if (errnoOf(error) !== 'EEXIST') throw error

@@ -7,12 +7,13 @@
 // Each value carries a CRC-32 of key and value: lmdb has no checksums, and a bundle with a flipped bit must not be passed on.
 
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { MeshError, reasonOf } from '../errors.ts'
 import { damageOf } from './database-check.ts'
 import { errnoWords } from './errno.ts'
+import { makeFolders } from './folders.ts'
 import type { Database, DatabaseChange, DatabaseEntry, Databases } from './world.ts'
 
 export const DATABASE_KEY_BYTES_MAX = 512
@@ -71,7 +72,7 @@ function isAccepted(database: Database, accepts: ((database: Database) => boolea
 /** Null when what is there is damaged. */
 async function openWhole(path: string, open: OpenLmdb): Promise<LmdbDatabase | null> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await makeFolders(path, 0o700)
     const data = join(path, DATA_FILE)
     if (!(await wasClosed(path)) && (await damageOf(data)) !== null) return null
     await rm(join(path, CLOSED_FILE), { force: true })

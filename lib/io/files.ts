@@ -1,10 +1,11 @@
 // Small files of a data folder by node:fs: read whole, replaced whole, never half. Not a store for messages.
 // docs/protocol.md has no section for it; docs/security.md tells users about the modes.
 
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { MeshError } from '../errors.ts'
 import { errnoOf, errnoWords } from './errno.ts'
+import { makeFolders } from './folders.ts'
 import { lockFile } from './lock-file.ts'
 import type { Files } from './world.ts'
 
@@ -51,7 +52,7 @@ export const nodeFiles: Files = {
 
   async makeFolder(path: string): Promise<void> {
     try {
-      await mkdir(path, { recursive: true, mode: 0o700 })
+      await makeFolders(path, 0o700)
     } catch (error) {
       throw failed('make the folder', path, error)
     }

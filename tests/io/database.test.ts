@@ -173,6 +173,9 @@ test('a folder that cannot be used is an error that names it', async (context) =
   const path = join(folder(context), 'file')
   writeFileSync(path, 'no folder')
   await assert.rejects(nodeDatabases.open(join(path, 'store')), { code: 'data-folder', message: /file/ })
+  if (process.platform === 'linux') {
+    await assert.rejects(nodeDatabases.open('/proc/nope/store'), { code: 'data-folder', message: /no such file/ })
+  }
 })
 
 const DAMAGES: readonly (readonly [name: string, damage: (bytes: Uint8Array, seed: number) => Uint8Array])[] = [

@@ -65,6 +65,24 @@ test('a write that fails leaves the old file and nothing else, and does not fail
   assert.deepEqual(await nodeFiles.read(join(inner, 'state')), Uint8Array.of(2))
 })
 
+test('folders are made with those above them, and what is there stays as it is', async () => {
+  const deep = join(folder, 'one', 'two', 'three')
+  await Promise.all([nodeFiles.makeFolder(deep), nodeFiles.makeFolder(`${join(folder, 'one', 'two')}/`)])
+  await nodeFiles.makeFolder(deep)
+  await nodeFiles.makeFolder('/')
+  if (process.platform !== 'win32') assert.equal((await stat(deep)).mode & 0o777, 0o700)
+  const file = join(folder, 'one', 'file')
+  await writeFile(file, '')
+  await assert.rejects(nodeFiles.makeFolder(file), { code: 'data-folder', message: /it exists already$/ })
+  await assert.rejects(nodeFiles.makeFolder(join(file, 'x')), { code: 'data-folder', message: /not a folder$/ })
+})
+
+test('where the system makes no folders, that is said at once', { skip: process.platform !== 'linux' }, async () => {
+  const refused = { code: 'data-folder', message: /^cannot make the folder \/proc\/nope\S*: no such file or folder$/ }
+  await assert.rejects(nodeFiles.makeFolder('/proc/nope'), refused)
+  await assert.rejects(nodeFiles.makeFolder('/proc/nope/deep/down'), refused)
+})
+
 test('errors are data-folder, with path and reason in words', async () => {
   await assert.rejects(nodeFiles.read(folder), { code: 'data-folder', message: /it is a folder$/ })
   await assert.rejects(nodeFiles.writeAtomic(join(folder, 'no', 'such'), Uint8Array.of(1), 0o600), {

@@ -36,6 +36,9 @@ test('what is no folder is refused, and a corner that leads elsewhere too', asyn
   const path = temporaryFolder(t)
   writeFileSync(join(path, 'file'), '')
   await assert.rejects(ReceivingFolder.open(join(path, 'file'), Date.now), { code: 'accept-files' })
+  if (process.platform === 'linux') {
+    await assert.rejects(ReceivingFolder.open('/proc/nope', Date.now), { code: 'accept-files' })
+  }
   mkdirSync(join(path, 'elsewhere'))
   mkdirSync(join(path, 'inbox'))
   symlinkSync(join(path, 'elsewhere'), join(path, 'inbox', CORNER))
