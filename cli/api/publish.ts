@@ -3,7 +3,7 @@
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { reasonOf } from '../../lib/errors.ts'
+import { MeshError, reasonOf } from '../../lib/errors.ts'
 import { Confirming } from '../confirming.ts'
 import { codeOf } from '../failures.ts'
 import { LineInput } from '../input.ts'
@@ -76,7 +76,7 @@ async function publishLines({ context, request, query, signal }: ApiCall, respon
 }
 
 function publicationIn(line: InputLine, topic: string | null): Exclude<ReturnType<typeof publicationOf>, string> {
-  if (line.kind === 'too-long') throw bad(`a line is longer than ${BODY_BYTES_MAX} bytes`)
+  if (line.kind === 'too-long') throw new MeshError('too-large', `a line is longer than ${BODY_BYTES_MAX} bytes`)
   let value: unknown
   try {
     value = JSON.parse(Buffer.from(line.bytes.buffer, line.bytes.byteOffset, line.bytes.length).toString())

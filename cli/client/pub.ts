@@ -59,8 +59,8 @@ async function pubLines({ client, settings, host }: CommandContext, topic: strin
   const confirm = settings.confirm ?? 1
   const timeoutMs = settings.timeoutMs ?? CONFIRM_TIMEOUT_MS
   let skipped = 0
-  const tell = (line: number, text: string): void => {
-    if (json) host.stdout.write(jsonLine({ line, error: { code: 'failed', message: text } }))
+  const tell = (line: number, code: string, text: string): void => {
+    if (json) host.stdout.write(jsonLine({ line, error: { code, message: text } }))
     else host.stderr.write(`meshd: line ${line} was not published: ${printable(text)}\n`)
   }
   const input = new LineInput(host.stdin as AsyncIterable<Uint8Array>, PAYLOAD_BYTES_MAX)
@@ -70,7 +70,7 @@ async function pubLines({ client, settings, host }: CommandContext, topic: strin
     bodyOf(input, options, (line) => {
       if (line.kind === 'line') return numbers.sent(line.number)
       skipped++
-      tell(line.number, `it is longer than ${PAYLOAD_BYTES_MAX} bytes, the most that a message can have`)
+      tell(line.number, 'too-large', `it is longer than ${PAYLOAD_BYTES_MAX} bytes, the most that a message can have`)
     }),
     { objectMode: false },
   )
@@ -78,8 +78,8 @@ async function pubLines({ client, settings, host }: CommandContext, topic: strin
   const query = { topic, ...(confirm === 0 ? {} : { confirm, timeoutMs }) }
   for await (const lines of client.upload('/v1/publish', query, body)) {
     for (const line of lines) {
-      const { line: number, error } = line as { line?: number; error?: { message: string } }
-      if (error !== undefined) tell(numbers.lineOf(number ?? 0), error.message)
+      const { line: number, error } = line as { line?: number; error?: { code: string; message: string } }
+      if (error !== undefined) tell(numbers.lineOf(number ?? 0), error.code, error.message)
       else sum = line as unknown as Sum
     }
   }

@@ -124,6 +124,7 @@ test('lines are published one by one, and what fails is told with its number', a
     '{}',
     '[]',
     '{"data":"c","retain":true}',
+    `{"data":"${'x'.repeat(1_572_864)}"}`,
   ]
   const headers = { 'content-type': 'application/x-ndjson' }
   const { status, text } = await call(api, 'POST', '/v1/publish?topic=t&confirm=1', lines.join('\n'), headers)
@@ -139,9 +140,10 @@ test('lines are published one by one, and what fails is told with its number', a
       [4, 'bad-argument'],
       [5, 'bad-argument'],
       [6, 'bad-argument'],
+      [8, 'too-large'],
     ],
   )
-  assert.deepEqual(told.at(-1), { published: 3, failed: 4, confirmed: 3 })
+  assert.deepEqual(told.at(-1), { published: 3, failed: 5, confirmed: 3 })
   assert.deepEqual(
     api.mesh.published.map(({ topic }) => topic),
     ['t', 'other', 't'],

@@ -52,7 +52,7 @@ test('lines that were not published are told with their number, and the rest is'
   const publish = api.mesh.publish.bind(api.mesh)
   api.mesh.publish = (topic, data, options) =>
     data === 'bad'
-      ? Promise.reject(new MeshError('too-large', 'it does not fit\u001b[2J'))
+      ? Promise.reject(new MeshError('identity-in-use', 'it does not fit\u001b[2J'))
       : publish(topic, data, options)
   const input = ['one', 'x'.repeat(1_048_577), 'bad', 'x'.repeat(1_048_577), 'two', 'bad', ''].join('\n')
   const { code, err } = await runCommand(api, 'pub', ['t'], {}, input)
@@ -63,6 +63,20 @@ test('lines that were not published are told with their number, and the rest is'
   assert.match(err, /line 4 was/)
   assert.match(err, /line 6 was not published: it does not fit/)
   assert.match(err, /2 messages published, 4 were not; 2 confirmed by a neighbour\n$/)
+  const json = await runCommand(api, 'pub', ['t'], { json: true, confirm: 0 }, input)
+  const lines = json.out.split('\n').filter((line) => line !== '')
+  const told = lines.map((line) => JSON.parse(line) as { line?: number; error?: { code: string } })
+  const codes = told.flatMap(({ line, error }) => (error === undefined ? [] : [[line, error.code]]))
+  assert.deepEqual(
+    codes.toSorted(([a], [b]) => Number(a) - Number(b)),
+    [
+      [2, 'too-large'],
+      [3, 'identity-in-use'],
+      [4, 'too-large'],
+      [6, 'identity-in-use'],
+    ],
+  )
+  assert.deepEqual(told.at(-1), { published: 2, failed: 4 })
 })
 
 test('lines that nobody confirmed in time are exit code 4', async (t) => {
