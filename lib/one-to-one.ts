@@ -151,8 +151,12 @@ export class OneToOne {
     this.#sides.delete(link)
   }
 
-  /** Opens a stream to that peer, over the link with it or one made for the purpose. Rejects as `Streams.open`, and with `unreachable`. */
+  /**
+   * Opens a stream to that peer, over the link with it or one made for the purpose. Rejects as `Streams.open`, with `unreachable`,
+   * and with `bad-argument` where that peer is this node.
+   */
   async open(peer: string, names: readonly string[], signal: AbortSignal | undefined): Promise<MeshStream> {
+    if (peer === this.#given.keyPair.identity.id) throw new MeshError('bad-argument', 'that peer is this node itself')
     const link = await this.#given.visit(peer, signal)
     const opening = this.#side(link).streams.open(names, signal)
     this.#setAlarm()

@@ -108,6 +108,9 @@ test('a stream to a node that is no neighbour makes a link for itself, which goe
   assert.ok(!a.hasNeighbour(d))
   assert.equal(a.mesh.stats().neighbours, 1)
   await mesh.time.of(assert.rejects(a.mesh.open(keyPairOf(99).identity.id, '/hello/1'), { code: 'unreachable' }))
+  const own = { code: 'bad-argument', message: 'that peer is this node itself' }
+  await mesh.time.of(assert.rejects(a.mesh.open(a.mesh.id, '/hello/1'), own))
+  await mesh.time.of(assert.rejects(a.mesh.send(a.mesh.id, 'hello', ''), own))
   await mesh.stop()
 })
 
