@@ -3,6 +3,7 @@ import { Duplex, PassThrough, Readable, Transform, Writable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
 import { MeshError } from '../../lib/errors.ts'
+import type { MeshStream } from '../../lib/streams/duplex.ts'
 import { StreamResetCode, StreamResetError } from '../../lib/streams/reset-codes.ts'
 import { seeded } from '../crypto/seeded.ts'
 import { Pair } from './pair.ts'
@@ -37,6 +38,17 @@ function codeOf(error: unknown): number {
   assert.equal(error.code, 'stream-reset')
   return error.streamCode
 }
+
+test('what a stream gives is declared as Node declares it, for those who want a stream of Node', () => {
+  type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+  type Chunk<S extends Duplex> = Awaited<ReturnType<ReturnType<S[typeof Symbol.asyncIterator]>['next']>>['value']
+  // The compiler judges it.
+  const isSame: [
+    Same<ReturnType<MeshStream['read']>, ReturnType<Duplex['read']>>,
+    Same<Chunk<MeshStream>, Chunk<Duplex>>,
+  ] = [true, true]
+  assert.deepEqual(isSame, [true, true])
+})
 
 test('a stream knows its protocol, its peer and its number', async () => {
   const pair = new Pair()
