@@ -29,6 +29,11 @@ function listenLive(mesh: Pick<MeshNode, 'subscribe'>, patterns: readonly TopicP
   })
 }
 
+/** As a shell takes it for one word. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
+}
+
 /** One reader for all patterns, so that their messages come in one order and one offset stands for all of them. */
 function listenToStore(
   mesh: Pick<MeshNode, 'subscribe'>,
@@ -38,10 +43,17 @@ function listenToStore(
 ): Subscription[] {
   const [first, ...others] = patterns
   // `#` does not reach topics that begin with $.
-  if (others.length > 0 && patterns.some(({ text }) => text.startsWith('$'))) {
-    const text =
-      'with --since, --durable or --order, a pattern that begins with $ must be the only one: say it as --topic'
-    throw new UsageError(text)
+  const apart = patterns.find(({ text }) => text.startsWith('$'))
+  if (others.length > 0 && apart !== undefined) {
+    const how = [
+      ...(since === null ? [] : [`--since ${since}`]),
+      ...(durable === null ? [] : [`--durable ${quoted(durable)}`]),
+      ...(order === 'origin' ? ['--order origin'] : []),
+    ].join(' ')
+    throw new UsageError(
+      `with ${how}, ${apart.text} cannot be read together with ${patterns.find((one) => one !== apart)!.text}; ` +
+        `leave it out here, and ask the running node: meshd sub ${quoted(apart.text)} ${how}`,
+    )
   }
   const options: SubscribeOptions = {
     order,

@@ -56,7 +56,13 @@ test('several patterns have one reader, and what none of them matches is acknowl
 
 test('a pattern that a reader of everything does not reach must be alone', () => {
   const mesh = new FakeMesh({})
-  assert.throws(() => told(mesh, { since: '1m', subscribe: ['$SYS/#'] }), UsageError)
+  assert.throws(() => told(mesh, { since: '1m', durable: "it's", order: 'origin', subscribe: ['$mesh/node'] }), {
+    code: 'usage',
+    message:
+      "with --since 1m --durable 'it'\\''s' --order origin, $mesh/node cannot be read together with chat; leave it out here, " +
+      "and ask the running node: meshd sub '$mesh/node' --since 1m --durable 'it'\\''s' --order origin",
+  })
+  assert.throws(() => told(mesh, { since: '1m', topic: '$x', subscribe: ['a/#'] }), UsageError)
   told(mesh, { since: '1m', topic: '$SYS/x' })
   assert.equal(mesh.subscribed[0]!.pattern, '$SYS/x')
 })
