@@ -57,8 +57,12 @@ const STORE_BYTES_MAX = 2 ** 40
 const ACCEPT_FILES_BYTES_MAX = 2 ** 30
 const STORE_AGE_MS_MAX = 30 * 86_400_000
 
+/** What lib/crypto/choose.ts takes. It refuses others when it loads, which would not be told as wrong usage. */
+export const CRYPTO_PROVIDERS: readonly string[] = ['noble', 'native', 'sodium']
+
 /** Throws UsageError. Reads the config file where one is named, and nothing else from the disk. */
 export function settingsOf(given: GivenFlags, machine: Machine): Settings {
+  checkCrypto(machine.environment.MESHD_CRYPTO ?? '')
   const { text, texts, boolean } = sourcesOf(given, machine)
   const listen = texts('listen')
   const seeds = texts('seed')
@@ -119,6 +123,13 @@ export function settingsOf(given: GivenFlags, machine: Machine): Settings {
     json: boolean('json')?.value ?? false,
     logLevel: logLevelOf(text('log-level'), boolean('quiet')),
   })
+}
+
+function checkCrypto(provider: string): void {
+  if (provider === '' || CRYPTO_PROVIDERS.includes(provider)) return
+  throw new UsageError(
+    `MESHD_CRYPTO is ${JSON.stringify(provider)}; it must be noble (portable cryptography alone), native (no libsodium) or unset`,
+  )
 }
 
 /** A dash is no path. */

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { UsageError } from '../../cli/failures.ts'
 import { configNameOf, environmentNameOf, FLAGS } from '../../cli/flags.ts'
-import { type Settings, settingsOf } from '../../cli/settings.ts'
+import { CRYPTO_PROVIDERS, type Settings, settingsOf } from '../../cli/settings.ts'
 import type { Machine } from '../../cli/sources.ts'
+import { choosePrimitives } from '../../lib/crypto/choose.ts'
 
 function machine(changes: Partial<Machine> = {}): Machine {
   return {
@@ -42,6 +43,15 @@ function refuses(run: () => unknown, says: RegExp): void {
     return true
   })
 }
+
+test('the choice of cryptography is one that the library takes', () => {
+  for (const name of ['', ...CRYPTO_PROVIDERS]) {
+    withEnvironment({ MESHD_CRYPTO: name })
+    choosePrimitives(name)
+  }
+  refuses(() => withEnvironment({ MESHD_CRYPTO: 'openssl' }), /^MESHD_CRYPTO is "openssl"; it must be noble .*native /)
+  assert.throws(() => choosePrimitives('openssl'))
+})
 
 test('without anything said, the defaults hold', () => {
   assert.deepEqual(settingsOf({}, machine()), {
