@@ -13,6 +13,7 @@ import { codeOf, EXIT, Failure, failureLine, UsageError } from './failures.ts'
 import { LineInput } from './input.ts'
 import { JSON_LINE_BYTES_MAX, JsonEvents } from './json-events.ts'
 import { listen, readsStore } from './listening.ts'
+import { ListeningFirst, type Told } from './listening-first.ts'
 import type { Host, MeshNode, Mode, Running } from './mode.ts'
 import { readNetworkKeyFile, readNetworkKeyLine } from './network-key.ts'
 import { Notices } from './notices.ts'
@@ -137,10 +138,11 @@ async function runNode({ settings, host, input, stopping, stopped, signals, mesh
     : settings.json
       ? new JsonEvents(running, input)
       : new Pipe(running, input)
-  wire(mesh, mode)
-  const subscriptions = listen(mesh, settings, (message) => mode.message(message))
-  const api = localApi(settings, mesh, host, mode)
-  const services = new Services({ settings, mesh, host, mode })
+  const told = new ListeningFirst(mode)
+  wire(mesh, told)
+  const subscriptions = listen(mesh, settings, (message) => told.message(message))
+  const api = localApi(settings, mesh, host, told)
+  const services = new Services({ settings, mesh, host, mode: told })
   try {
     const neighbour = new Promise((resolve) => mesh.on('neighbourUp', resolve))
     await services.open()
@@ -153,6 +155,7 @@ async function runNode({ settings, host, input, stopping, stopped, signals, mesh
     await stopped
   } finally {
     for (const subscription of subscriptions) subscription.unsubscribe()
+    told.end()
     mode.end()
     await Promise.all([api.close(), services.close()])
     await mesh.stop()
@@ -189,28 +192,28 @@ async function meshOptions(settings: Settings, host: Host, input: LineInput): Pr
 }
 
 /**
- * The local API listens before anybody is told that the node does. `opened` resolves then, and rejects with Failure `local-api`
- * where the user chose the socket; otherwise a node without one is as good.
+ * The local API listens before anybody is told that the node does, and nothing is told before that. `opened` resolves then, and
+ * rejects with Failure `local-api` where the user chose the socket; otherwise a node without one is as good.
  */
 function localApi(
   settings: Settings,
   mesh: MeshNode,
   host: Host,
-  mode: Mode,
+  told: Told,
 ): { opened(): Promise<void>; close(): Promise<void> } {
   const { name, network, dataDir } = settings
   const place = apiPlaceOf(settings, host.platform)
-  const warn = (code: string, text: string): void => mode.warning(code, text)
+  const warn = (code: string, text: string): void => told.warning(code, text)
   const facts = { name, network, agent: host.agent, dataDir }
   const api = place === null ? null : new LocalApi({ node: mesh, place, facts, platform: host.platform, warn })
   let opened: Promise<void> = Promise.resolve()
   mesh.on('listening', (event) => {
-    if (api === null) return mode.listening(event)
+    if (api === null) return told.listening(event)
     opened = api.open().then(
-      () => mode.listening(event),
+      () => told.listening(event),
       (error: unknown) => {
         if (place!.isChosen) throw error
-        mode.listening(event)
+        told.listening(event)
         warn('local-api', `${reasonOf(error)}; other commands cannot talk to this node`)
       },
     )
@@ -220,14 +223,14 @@ function localApi(
   return { opened: () => opened, close: async () => api?.close() }
 }
 
-function wire(mesh: MeshNode, mode: Mode): void {
-  mesh.on('neighbourUp', (event) => mode.neighbourUp(event))
-  mesh.on('neighbourDown', (event) => mode.neighbourDown(event))
-  mesh.on('dialFailed', (event) => mode.dialFailed(event))
-  mesh.on('warning', ({ code, text }) => mode.warning(code, text))
-  mesh.on('nodeUp', (event) => mode.nodeUp(event))
-  mesh.on('nodeDown', (event) => mode.nodeDown(event))
-  mesh.on('gap', (event) => mode.gap(event))
+function wire(mesh: MeshNode, told: Told): void {
+  mesh.on('neighbourUp', (event) => told.neighbourUp(event))
+  mesh.on('neighbourDown', (event) => told.neighbourDown(event))
+  mesh.on('dialFailed', (event) => told.dialFailed(event))
+  mesh.on('warning', ({ code, text }) => told.warning(code, text))
+  mesh.on('nodeUp', (event) => told.nodeUp(event))
+  mesh.on('nodeDown', (event) => told.nodeDown(event))
+  mesh.on('gap', (event) => told.gap(event))
 }
 
 /** Resolves after so long, or at once when `signal` is aborted. */

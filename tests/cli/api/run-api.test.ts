@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { NodeClient } from '../../../cli/client/node-client.ts'
 import { run } from '../../../cli/run.ts'
-import { FakeHost, SETTINGS, start } from '../fake-node.ts'
+import { ALICE, FakeHost, type FakeMesh, SETTINGS, start } from '../fake-node.ts'
 import { temporaryFolder } from './fake-api.ts'
 
 test('the socket is there before the node says that it listens, and gone when it has stopped', async (t) => {
@@ -20,6 +20,48 @@ test('the socket is there before the node says that it listens, and gone when it
   assert.equal(await stop(), 0)
   assert.equal(existsSync(path), false)
   assert.match(host.out, /^\{"event":"listening".*\n\{"event":"stopped"\}\n$/)
+})
+
+test('what happens while the socket is being made is told behind `listening`, in order, and warnings at once', async (t) => {
+  const waited: unknown[] = []
+  const prepare = (mesh: FakeMesh): void => {
+    const start = mesh.start.bind(mesh)
+    mesh.start = async () => {
+      mesh.emit('nodeUp', { peer: ALICE, name: 'alice' })
+      mesh.emit('warning', { code: 'epoch-file', text: 'written anew' })
+      waited.push(...mesh.deliver('chat', 'stored'))
+      await start()
+      mesh.emit('neighbourUp', { peer: ALICE, address: '/ip4/192.0.2.1/tcp/1', direction: 'in', name: 'alice' })
+    }
+  }
+  const { host, stop } = await start(
+    { dataDir: temporaryFolder(t), json: true, since: 'stored' },
+    new FakeHost({ prepare }),
+  )
+  await host.until(() => host.out.includes('"neighbour-up"'))
+  const events = host.out.trimEnd().split('\n')
+  const names = events.map((line) => (JSON.parse(line) as { event: string }).event)
+  assert.deepEqual(names, ['warning', 'listening', 'node-up', 'message', 'neighbour-up'])
+  await Promise.all(waited)
+  assert.equal(await stop(), 0)
+})
+
+test('what is held back when the node does not come to listen is not told, and keeps nothing waiting', async (t) => {
+  const path = join(temporaryFolder(t), 'api.sock')
+  writeFileSync(path, 'in the way')
+  const waited: unknown[] = []
+  const prepare = (mesh: FakeMesh): void => {
+    const start = mesh.start.bind(mesh)
+    mesh.start = async () => {
+      waited.push(...mesh.deliver('chat', 'stored'))
+      await start()
+    }
+  }
+  const host = new FakeHost({ prepare })
+  const ended = run({ ...SETTINGS, api: path, json: true, since: 'stored' }, host)
+  await assert.rejects(ended, { code: 'local-api' })
+  await Promise.all(waited)
+  assert.equal(host.out, '')
 })
 
 test('a node without a folder has no socket, unless it is told where', async (t) => {
