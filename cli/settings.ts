@@ -119,7 +119,7 @@ export function settingsOf(given: GivenFlags, machine: Machine): Settings {
     acceptFilesBytesMax:
       quantity(text('accept-files-max'), parseSize, 'a size such as 64M or 1G', 0, Number.MAX_SAFE_INTEGER) ??
       ACCEPT_FILES_BYTES_MAX,
-    http: httpOf(text('http')),
+    http: httpOf(text('http'), listen),
     json: boolean('json')?.value ?? false,
     logLevel: logLevelOf(text('log-level'), boolean('quiet')),
   })
@@ -170,8 +170,14 @@ function readingOf(
   }
 }
 
-function httpOf(found: Found<string> | null): HttpPlace | null {
-  return found === null ? null : parseHttpPlace(found.value, found.from)
+function httpOf(found: Found<string> | null, listen: Found<readonly string[]> | null): HttpPlace | null {
+  if (found === null) return null
+  const place = parseHttpPlace(found.value, found.from)
+  if (place.kind === 'same' && listen?.value.length === 0) {
+    const text = `needs a port of the mesh, and ${listen.from} has none; give one with --listen, or HTTP a port of its own`
+    throw new UsageError(`${found.from} same ${text}`)
+  }
+  return place
 }
 
 function one(found: Found<string>): Found<readonly string[]> {

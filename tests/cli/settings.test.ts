@@ -53,6 +53,18 @@ test('the choice of cryptography is one that the library takes', () => {
   assert.throws(() => choosePrimitives('openssl'))
 })
 
+test('HTTP on the port of the mesh needs one', () => {
+  withConfig({ listen: [] }, (config) => {
+    refuses(
+      () => settingsOf({ config, http: 'same' }, machine()),
+      /^--http same needs .*"listen" in .* has none; give /,
+    )
+    assert.deepEqual(settingsOf({ config, http: 'same', listen: [':0'] }, machine()).http, { kind: 'same' })
+    assert.equal(settingsOf({ config, http: '9100' }, machine()).http?.kind, 'own')
+  })
+  assert.deepEqual(settingsOf({ http: 'same' }, machine()).http, { kind: 'same' })
+})
+
 test('without anything said, the defaults hold', () => {
   assert.deepEqual(settingsOf({}, machine()), {
     listen: ['[::]:6374'],
