@@ -21,6 +21,9 @@ const VERDICT_REASONS: Readonly<Record<IgnoreReason | RejectReason, true>> = {
 }
 /** What the checks of a program say of a bundle. */
 const VERDICTS: Readonly<Record<BundleVerdict, true>> = { accept: true, ignore: true, reject: true, overdue: true }
+/** What prom-client's gauges of the event loop show before their first sample: a mean of nothing, and the greatest number. */
+const NO_SAMPLE = /^nodejs_eventloop_lag_mean_seconds nan$/im
+const SAMPLED = /^nodejs_eventloop_lag_(?:min|max|mean|stddev|p\d\d)_seconds .*\n/gm
 /** An output is used again for so long: on the port of the mesh anybody may ask. */
 const FRESH_MS = 1_000
 
@@ -130,7 +133,7 @@ export class Metrics {
     if (this.#rendered === null || nowMs - this.#renderedMs >= FRESH_MS) {
       this.#renderedMs = nowMs
       this.#read()
-      this.#rendered = this.#registry.metrics()
+      this.#rendered = this.#registry.metrics().then(withoutSamplesOfNothing)
     }
     return { type: this.#registry.contentType, text: await this.#rendered }
   }
@@ -158,6 +161,10 @@ function closedSet(values: Values): Map<string, number> {
     counts.set(key, (counts.get(key) ?? 0) + count)
   }
   return counts
+}
+
+function withoutSamplesOfNothing(text: string): string {
+  return NO_SAMPLE.test(text) ? text.replace(SAMPLED, '') : text
 }
 
 function gauge(name: string, help: string, read: Row['read']): Row {

@@ -74,6 +74,24 @@ test('the process and the version are shown, and the format is that of Prometheu
   }
 })
 
+test('how late the event loop is stands there once it was measured, and no number before', async () => {
+  let nowMs = 0
+  const metrics = new Metrics({ stats: () => STATS, agent: 'meshd/1', nowMs: () => nowMs })
+  const { text } = await metrics.render()
+  assert.doesNotMatch(text, /nan$|9223372036/im)
+  assert.match(text, /^# TYPE nodejs_eventloop_lag_min_seconds gauge$/m)
+  assert.match(text, /^nodejs_eventloop_lag_seconds \d/m)
+  const measured = /^nodejs_eventloop_lag_min_seconds 0\.\d+$/m
+  for (let tries = 0; tries < 100; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    nowMs += 1_000
+    const later = (await metrics.render()).text
+    assert.doesNotMatch(later, /nan$|9223372036/im)
+    if (measured.test(later)) return
+  }
+  assert.fail('it is never measured')
+})
+
 test('counters follow the node, and an output is used again for a second', async () => {
   let neighbours = 1
   let nowMs = 0
