@@ -274,8 +274,9 @@ export class DiskWriter {
       this.#waiters = waiting.filter((waiter) => waiter.serial > this.#doneSerial)
       for (const waiter of waiting) if (waiter.serial <= this.#doneSerial) waiter.resolve()
     }
+    // Also while one commit follows another, or nothing would expire as long as they do.
+    if (!this.#isPruneDue) this.#setAlarm()
     if (this.#pending.size > 0 || this.#offsets.size > 0 || this.#isPruneDue) this.#schedule()
-    else this.#setAlarm()
   }
 
   /** An attempt has failed; the next one is made after a while. */
@@ -334,7 +335,8 @@ export class DiskWriter {
       return this.#failed(reasonOf(error))
     }
     const dueMs = Math.min(expiryMs, this.#sweep.dueMs)
-    this.#alarm.set(Math.max(time.toClock(dueMs), clock.nowMs() + LOOK_MS))
+    // Only ever nearer: otherwise each commit would put off the look at what is due.
+    this.#alarm.hasten(Math.max(time.toClock(dueMs), clock.nowMs() + LOOK_MS))
   }
 }
 

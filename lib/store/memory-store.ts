@@ -34,8 +34,9 @@ import {
 import { lastAtOrBelow, Runs } from './runs.ts'
 import { TurnListeners } from './turn-listeners.ts'
 
-/** Between two looks at what has expired. */
+/** Between two looks at what has expired; and where one left some of it. */
 const LOOK_MS = 1_000
+const LOOK_ON_MS = 10
 /** Bundles that one look gives up; what is left waits for the next one. */
 const STEP_MAX = 512
 /** Offsets kept for readers: they are of use within this run alone. */
@@ -104,7 +105,7 @@ export class MemoryStore implements BundleStore {
     this.holdings.add(originKey, epoch, first, first + count - 1)
     if (isCurrent) this.#setCurrent(bundle, retained, arrival)
     else this.#expectExpiry(arrival, ageMs, timeToLiveS)
-    this.#setAlarm()
+    this.#setAlarm(LOOK_MS)
     this.#arrived.notify()
   }
 
@@ -296,7 +297,7 @@ export class MemoryStore implements BundleStore {
     if (this.#expiries.size > 2 * contents.bundles + STEP_MAX) {
       this.#expiries.filter((arrival) => contents.has(arrival))
     }
-    this.#setAlarm()
+    this.#setAlarm(left > 0 ? LOOK_MS : LOOK_ON_MS)
   }
 
   /** A current value goes with its row: no row outlives it. */
@@ -306,10 +307,12 @@ export class MemoryStore implements BundleStore {
     if (this.#contents.rows.has(arrival)) this.#dropRow(arrival)
   }
 
-  #setAlarm(): void {
+  /** Has a look taken when something has expired, and not before `pauseMs` are over. */
+  #setAlarm(pauseMs: number): void {
     const { rows } = this.#contents
     const rowMs = rows.begin < rows.end ? this.#contents.rowExpiryMs(rows.begin) : Number.POSITIVE_INFINITY
     const dueMs = Math.min(rowMs, this.#expiries.soonestMs)
-    if (dueMs < Number.POSITIVE_INFINITY) this.#alarm.set(Math.max(dueMs, this.#clock.nowMs() + LOOK_MS))
+    // Only ever nearer: otherwise each bundle that comes would put off the look at what is due.
+    this.#alarm.hasten(Math.max(dueMs, this.#clock.nowMs() + pauseMs))
   }
 }

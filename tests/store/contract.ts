@@ -182,6 +182,31 @@ export function storeContract(kind: StoreKind): void {
     { ageMsMax: 60_000 },
   )
 
+  for (const everyMs of [20, 500]) {
+    storeTest(
+      `what expires goes soon, though something comes each ${everyMs} ms`,
+      async ({ store, holdings, put, pass, disk }) => {
+        // Each commit takes longer than the shorter pause, so that one follows another.
+        disk.commitMs = 50
+        const count = 30_000 / everyMs
+        for (let first = 0; first < count; first++) {
+          put({ first, timeToLiveS: first % 2 === 0 ? 5 : 0 })
+          await pass(everyMs)
+        }
+        const [first] = holdings.ranges(originKeyOf(1), 1)
+        assert.ok(store.counts.bundles <= 12_000 / everyMs, `${store.counts.bundles} of ${count} are kept`)
+        assert.ok(first! >= count - 12_000 / everyMs, `${first} is kept of ${count}`)
+      },
+      { ageMsMax: 10_000 },
+    )
+  }
+
+  storeTest('much that expires at once goes soon', async ({ store, put, pass }) => {
+    for (let first = 0; first < 6_000; first++) put({ first, timeToLiveS: 5 })
+    await pass(8_000)
+    assert.equal(store.counts.bundles, 0)
+  })
+
   storeTest('what has expired when it comes is not kept', async ({ store, kept }) => {
     await kept({ first: 0, ageMs: 600_000 })
     await kept({ first: 1, ageMs: 5_000, timeToLiveS: 5 })
