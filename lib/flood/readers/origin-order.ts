@@ -146,8 +146,10 @@ export class OriginOrder {
       const { suspicions } = this.#settling
       this.#settling = null
       for (const { run, next, end } of suspicions) {
-        if (run.next !== next || headOf(run) === undefined) continue
-        this.#passOver(run, end)
+        const head = headOf(run)
+        if (run.next !== next || head === undefined) continue
+        // Some of them may have come meanwhile, behind others that are gone.
+        this.#passOver(run, Math.min(end, head.read.bundle.first))
         this.#advance(run, nowMs)
       }
     }

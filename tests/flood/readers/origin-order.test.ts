@@ -140,7 +140,8 @@ test('what was taken and never stored is told as a gap as soon as that is certai
   )
 })
 
-test('what is taken and still on its way to the disk is waited for', async () => {
+/** A shelf whose disk has written what there is when it is told so. */
+function slowShelf(): { shelf: Shelf; written: () => void } {
   let written = (): void => {}
   const slow = (store: BundleStore): BundleStore => {
     store.flushed = () =>
@@ -149,7 +150,11 @@ test('what is taken and still on its way to the disk is waited for', async () =>
       })
     return store
   }
-  const shelf = new Shelf({ store: slow })
+  return { shelf: new Shelf({ store: slow }), written: () => written() }
+}
+
+test('what is taken and still on its way to the disk is waited for', async () => {
+  const { shelf, written } = slowShelf()
   const heard = hear(shelf)
   shelf.arrive({ first: 0 })
   const late = shelf.mark({ first: 1 })
@@ -162,6 +167,46 @@ test('what is taken and still on its way to the disk is waited for', async () =>
   written()
   await shelf.settle()
   assert.deepEqual(heard, ['0', '1', '2'])
+  assert.deepEqual(shelf.gaps, [])
+})
+
+test('what came from the disk while the numbers before it were looked for is told', async () => {
+  const { shelf, written } = slowShelf()
+  const heard = hear(shelf)
+  shelf.arrive({ first: 0 })
+  shelf.mark({ first: 1 })
+  const late = shelf.mark({ first: 2 })
+  shelf.arrive({ first: 3 })
+  await shelf.settle()
+  shelf.store.put(late, null)
+  await shelf.settle()
+  assert.deepEqual(heard, ['0'])
+  written()
+  await shelf.settle()
+  assert.deepEqual(heard, ['0', '2', '3'])
+  assert.deepEqual(
+    shelf.gaps.map(({ first, last }) => [first, last]),
+    [[1, 1]],
+  )
+})
+
+test('a durable reader misses nothing that lies on the disk in another order when it goes on', async () => {
+  const { shelf, written } = slowShelf()
+  const epoch = EPOCH - 2 ** 30
+  hear(shelf, { durable: 'reader', since: 'stored' })
+  shelf.arrive({ epoch, first: 0, count: 2 })
+  shelf.arrive({ origin: 2, first: 0 })
+  await shelf.settle()
+  shelf.restart()
+  const heard = hear(shelf, { durable: 'reader', since: 'stored' })
+  const late = shelf.mark({ epoch, first: 2 })
+  shelf.arrive({ epoch, first: 3 })
+  await shelf.settle()
+  shelf.store.put(late, null)
+  await shelf.settle()
+  written()
+  await shelf.settle()
+  assert.deepEqual(heard, ['2', '3'])
   assert.deepEqual(shelf.gaps, [])
 })
 
