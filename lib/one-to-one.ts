@@ -131,6 +131,8 @@ export class OneToOne {
       return true
     }
     if (type < FrameType.open || type > FrameType.accept) return false
+    // On a losing connection these are of streams that have ended here, while the other end does not know it yet.
+    if (!link.isOpen) return true
     this.#side(link).streams.received(type, body)
     return true
   }

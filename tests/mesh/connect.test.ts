@@ -274,6 +274,65 @@ test('large messages that are half sent when a duplicate is settled are not lost
   }
 })
 
+/** From its second write on, which is message 3, what this node sends on connections that it dials is late. */
+function delayDials({ mesh, node, lateMs }: { mesh: VirtualMesh; node: VirtualNode; lateMs: number }): void {
+  const { time } = mesh
+  const { tcp } = node.world
+  const dial = tcp.dial.bind(tcp)
+  tcp.dial = async (...where) => {
+    const socket = await dial(...where)
+    const write = socket.write.bind(socket)
+    let writes = 0
+    let untilMs = 0
+    socket.write = (bytes, sent) => {
+      if (++writes === 2) untilMs = time.nowMs + lateMs
+      if (writes < 2 || time.nowMs >= untilMs) return write(bytes, sent)
+      const copy = bytes.slice()
+      sent?.()
+      time.after(untilMs - time.nowMs, () => write(copy))
+      return true
+    }
+    return socket
+  }
+}
+
+test('a stream that runs on the losing one of two connections ends, and nobody is blamed for what is under way', async () => {
+  for (const [first, second] of [
+    [1, 2],
+    [2, 1],
+  ] as const) {
+    const mesh = new VirtualMesh(3)
+    const [a, b] = [mesh.node(first), mesh.node(second)]
+    mesh.network.path(a.ip, b.ip).delayMs = 10
+    delayDials({ mesh, node: b, lateMs: 300 })
+    await mesh.start(a, b)
+    a.mesh.handle('count/1', (stream) => void stream.resume())
+    const dials = [a.mesh.connect(b.address)]
+    await mesh.time.run(5)
+    dials.push(b.mesh.connect(a.address))
+    await mesh.time.run(75)
+    const stream = await mesh.time.of(b.mesh.open(a.mesh.id, 'count/1'))
+    stream.on('error', () => {})
+    for (let i = 0; i < 400; i++) {
+      if (!stream.destroyed) stream.write(new Uint8Array(100))
+      await mesh.time.run(2)
+    }
+    await mesh.time.of(Promise.all(dials))
+    await mesh.time.run(6_000)
+    for (const [node, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      assert.deepEqual(node.mesh.stats().closed, { disconnected: 1 })
+      assert.deepEqual(node.neighbours, [other.mesh.id])
+      assert.deepEqual(node.of('neighbourDown'), [])
+    }
+    // It lives on if the connection that it ran on is the one that stays.
+    stream.destroy()
+    await mesh.stop()
+  }
+})
+
 test('all nodes of a group that dial each other at once end with one link for each pair', async () => {
   const mesh = new VirtualMesh(5)
   const nodes = Array.from({ length: 5 }, (_, index) => mesh.node(index + 1).hear())
