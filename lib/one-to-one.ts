@@ -154,12 +154,16 @@ export class OneToOne {
   }
 
   /**
-   * Opens a stream to that peer, over the link with it or one made for the purpose. Rejects as `Streams.open`, with `unreachable`,
-   * and with `bad-argument` where that peer is this node.
+   * Opens a stream to that peer, over the link with it or one made for the purpose. Rejects as `Streams.open`, with
+   * `unreachable` or `connection-lost`, and with `bad-argument` where that peer is this node.
    */
   async open(peer: string, names: readonly string[], signal: AbortSignal | undefined): Promise<MeshStream> {
-    if (peer === this.#given.keyPair.identity.id) throw new MeshError('bad-argument', 'that peer is this node itself')
-    const link = await this.#given.visit(peer, signal)
+    const given = this.#given
+    if (peer === given.keyPair.identity.id) throw new MeshError('bad-argument', 'that peer is this node itself')
+    let link = await given.visit(peer, signal)
+    // It may have ended in the very turn in which it was found, and another connection with that peer taken over.
+    if (!link.isOpen && given.link(peer) !== undefined) link = await given.visit(peer, signal)
+    if (!link.isOpen) throw new MeshError('connection-lost', 'the link ended before the stream was opened')
     const opening = this.#side(link).streams.open(names, signal)
     this.#setAlarm()
     return opening

@@ -66,3 +66,24 @@ test('a node that nobody knows of, or that does not answer, is unreachable, and 
   assert.equal(a.mesh.neighbours().length, 1)
   await mesh.stop(a, b, stranger)
 })
+
+test('a stream that is asked for while the last words of its peer are read fails at once', async () => {
+  const mesh = new VirtualMesh()
+  const [a, b] = [await mesh.started(1), await mesh.started(2)]
+  await mesh.join(a, b)
+  await mesh.time.run(3_000)
+  let failed: Promise<string> | null = null
+  a.mesh.subscribe('last', ({ from }) => {
+    const startedMs = mesh.time.nowMs
+    const opening = a.mesh.open(from, 'echo/1')
+    failed = opening.then(
+      () => 'opened',
+      ({ code }) => `${code} after ${mesh.time.nowMs - startedMs} ms`,
+    )
+  })
+  void b.mesh.publish('last', 'words')
+  await mesh.stop(b)
+  await mesh.time.run(100)
+  assert.equal(await mesh.time.of(failed!), 'connection-lost after 0 ms')
+  await mesh.stop()
+})
