@@ -238,6 +238,7 @@ export class OneToOne {
     // A look at links that may have served their purpose, as long as there are any that had a stream.
     if (this.#sides.size > 0) deadlineMs = Math.min(deadlineMs, this.#given.clock.nowMs() + VISIT_IDLE_MS)
     for (const { streams } of this.#sides.values()) deadlineMs = Math.min(deadlineMs, streams.nextDeadlineMs())
-    this.#alarm.set(deadlineMs)
+    // Only ever nearer: otherwise each message that comes would put off that look.
+    this.#alarm.hasten(deadlineMs)
   }
 }

@@ -40,6 +40,21 @@ test('a stream to a known node dials it, and the link ends for good when it was 
   await mesh.stop()
 })
 
+test('an idle link that was made for a stream ends, however much is said to the node directly', async () => {
+  const mesh = new VirtualMesh()
+  const [a, b, c] = await line(mesh)
+  a.mesh.receive('tick', () => {})
+  c.mesh.handle('echo/1', (stream) => stream.pipe(stream))
+  const stream = await mesh.time.of(a.mesh.open(c.mesh.id, 'echo/1'))
+  stream.destroy()
+  for (let i = 0; i < 12; i++) {
+    await mesh.time.of(b.mesh.send(a.mesh.id, 'tick', 'tock'))
+    await mesh.time.run(5_000)
+  }
+  assert.ok(!a.hasNeighbour(c))
+  await mesh.stop()
+})
+
 test('a stream over the link of a neighbour does not end that link', async () => {
   const mesh = new VirtualMesh()
   const [a, b] = await line(mesh)
