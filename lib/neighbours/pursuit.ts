@@ -84,8 +84,7 @@ export class Pursuit {
     if (known !== undefined) return this.targets.promote(known, source)
     const target = this.targets.add(address, source, toldBy, nowMs)
     if (target === null) return false
-    const standing = this.#standing(target)
-    if (standing !== undefined) this.satisfy(standing.link.identity)
+    this.#settle(target)
     return true
   }
 
@@ -292,6 +291,11 @@ export class Pursuit {
   /** Somebody waits there now. */
   #wake(target: Target, nowMs: number): void {
     if (target.state.kind === 'backing-off') target.state = { kind: 'wanted', sinceMs: nowMs }
+    this.#settle(target)
+  }
+
+  /** Where it leads to a peer with a link, whoever waits for that peer has it. */
+  #settle(target: Target): void {
     const standing = this.#standing(target)
     if (standing === undefined || this.#view.isLeaving(standing.link.identity.key)) return
     this.tell(this.satisfy(standing.link.identity), standing.link)

@@ -101,6 +101,22 @@ test('connect succeeds with the winner when its own connection loses as a duplic
   assert.equal(waiter.link, inbound)
 })
 
+test('connect is answered though a third address of its peer is told while one connection gives way to another', () => {
+  const bench = Bench.started()
+  bench.want(1)
+  const attempt = bench.dialTo(1)!
+  bench.table.mayProceed(peer, attempt, bench.nowMs)
+  // It loses to the connection that we dialled, before that is open here.
+  bench.end(bench.accept(peer)!, GoodbyeCode.duplicate)
+  const waiter = bench.connect(2, peer.id)
+  bench.want(3, 'mdns', peer.id)
+  assert.ok(waiter.isWaiting)
+  assert.deepEqual(bench.dialledPorts, [1])
+  const heir = new FakeLink(peer, 'out')
+  bench.table.opened(heir, attempt, bench.nowMs)
+  assert.equal(waiter.link, heir)
+})
+
 test('a connect that is withdrawn cancels its dial, unless someone else wants the address', () => {
   const bench = Bench.started()
   const waiter = bench.connect(1)
