@@ -60,7 +60,15 @@ const TOP_LEVEL: Readonly<Record<string, string>> = {
   'index.ts': 'index',
   'json-schema.ts': 'json-schema',
 }
-const BASE: readonly string[] = ['bytes.ts', 'errors.ts', 'limits.ts', 'memory.ts', 'options.ts', 'types.ts']
+const BASE: readonly string[] = [
+  'bytes.ts',
+  'errors.ts',
+  'limits.ts',
+  'memory.ts',
+  'options.ts',
+  'promised.ts',
+  'types.ts',
+]
 
 /** Imports of types alone that cross the layers, each with its reason. */
 const TYPES_ALONE: readonly (readonly [from: string, to: string, reason: string])[] = [

@@ -4,6 +4,7 @@
 import { EMPTY, utf8 } from '../bytes.ts'
 import { MeshError, reasonOf } from '../errors.ts'
 import { DIRECT_REQUESTS_BYTES_MAX, DIRECT_REQUESTS_MAX, PAYLOAD_BYTES_MAX } from '../limits.ts'
+import { promiseOf } from '../promised.ts'
 import { Trouble } from './content.ts'
 import { failureBytes } from './failure-text.ts'
 
@@ -84,8 +85,7 @@ export class Handlers {
     const failed = (error: unknown): void =>
       this.#events.warn('handler-failed', `the handler of direct messages on ${topic} threw: ${reasonOf(error)}`)
     try {
-      const done: unknown = this.#messages.get(topic)?.(message)
-      if (done instanceof Promise) done.catch(failed)
+      promiseOf(this.#messages.get(topic)?.(message))?.catch(failed)
     } catch (error) {
       failed(error)
     }

@@ -2,6 +2,7 @@
 // subscriptions that look back, or may not miss anything, read the store instead (readers/). docs/protocol.md, "Topics".
 
 import { MeshError, reasonOf } from '../errors.ts'
+import { promiseOf } from '../promised.ts'
 import type { MeshEvents, Message, MessageStream, SubscribeOptions, Subscription } from '../types.ts'
 import { Fifo } from './readers/fifo.ts'
 import type { ReadContext } from './readers/read-context.ts'
@@ -132,9 +133,8 @@ export class Subscriptions {
         this.#warn('handler-failed', `the handler of the subscription to ${pattern} threw: ${reasonOf(error)}`)
       }
       try {
-        const result: unknown = handler(message)
         // An async handler fails later; its rejection, which may be of a sender's making, must not end the program.
-        if (result instanceof Promise) result.catch(failed)
+        promiseOf(handler(message))?.catch(failed)
       } catch (error) {
         failed(error)
       }

@@ -6,6 +6,7 @@
 import { reasonOf } from '../errors.ts'
 import type { Identity } from '../identity/identities.ts'
 import { CHECKED_BUNDLES_WAITING_MAX, CHECKED_BYTES_WAITING_MAX } from '../limits.ts'
+import { promiseOf } from '../promised.ts'
 import type { CheckVerdict, Message } from '../types.ts'
 import { type Bundle, BundleFlag, type BundleMessages, unpinned, unpinnedBytes } from './bundle.ts'
 import type { Checks, Registration } from './checks.ts'
@@ -268,9 +269,7 @@ function originOf({ bundle, identity }: Arrival): MessageOrigin {
 function ask(registration: Registration, message: Message): CheckVerdict | Promise<unknown> {
   try {
     const said: unknown = registration.check(message)
-    // What looks like a promise is taken for one; `resolve` sees to one that throws.
-    if (typeof said === 'object' && said !== null && 'then' in said) return Promise.resolve(said)
-    return registration.verdictOf(said)
+    return promiseOf(said) ?? registration.verdictOf(said)
   } catch (error) {
     return registration.failed(reasonOf(error))
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { EMPTY, utf8 } from '../../lib/bytes.ts'
 import { type DirectMessage, Handlers } from '../../lib/direct/handlers.ts'
 
@@ -27,6 +28,15 @@ test('an answer that is there at once is given at once, a later one is announced
   await settled()
   assert.deepEqual(answers, [':now', 'no-handler:', ':later'])
   assert.deepEqual([later, handlers.running], [1, 0])
+})
+
+test('a promise of another make that fails is a warning, as any other', async () => {
+  const warnings: string[] = []
+  const handlers = new Handlers({ ...quiet, warn: (_code, text) => warnings.push(text) })
+  handlers.onMessage('inbox', runInNewContext('async () => { throw new Error("of another realm") }'))
+  handlers.deliver(requestOf('inbox'))
+  await settled()
+  assert.deepEqual(warnings, ['the handler of direct messages on inbox threw: Error: of another realm'])
 })
 
 test('requests under way are bounded in count and bytes, and make room when they end', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { utf8 } from '../../lib/bytes.ts'
 import { DeliveredMessage } from '../../lib/flood/message.ts'
 import { QUEUE_MAX } from '../../lib/flood/readers/read-options.ts'
@@ -174,6 +175,24 @@ test('an abort ends the stream after what is queued; aborted before, it never be
   const never = hall.subscriptions.stream('a', { signal: controller.signal }, 0)
   assert.deepEqual(await sequencesOf(never, 10), [])
   assert.equal(hall.subscriptions.matching('a').length, 0)
+})
+
+test('a promise that fails is a warning, of whatever make it is', async () => {
+  const hall = new Hall()
+  const { subscriptions, warnings } = hall
+  const failing = async (): Promise<void> => {
+    throw new Error('its own')
+  }
+  // biome-ignore lint/suspicious/noThenProperty: a handler may return anything
+  const thenable = { then: (_done: unknown, failed: (error: Error) => void) => failed(new Error('a library’s')) }
+  subscriptions.subscribe('a', failing, 0)
+  subscriptions.subscribe('a', () => thenable, 0)
+  subscriptions.subscribe('a', runInNewContext('async () => { throw new Error("of another realm") }'), 0)
+  subscriptions.subscribe('a', () => ({ value: 1 }), 0)
+  hall.deliver('a', 1)
+  await new Promise(setImmediate)
+  const begin = 'handler-failed: the handler of the subscription to a threw: '
+  assert.deepEqual(warnings.toSorted(), [`${begin}Error: of another realm`, `${begin}a library’s`, `${begin}its own`])
 })
 
 test('closing ends every stream and forgets every handler', async () => {

@@ -4,6 +4,7 @@
 
 import { reasonOf } from '../../errors.ts'
 import type { Timer } from '../../io/world.ts'
+import { promiseOf } from '../../promised.ts'
 import type { Message } from '../../types.ts'
 import type { Delivery } from './read-bundle.ts'
 import type { StoreReader } from './store-reader.ts'
@@ -56,19 +57,19 @@ export class HandlerReading {
   }
 
   #call(delivery: Delivery): void {
-    let result: unknown
+    let promise: Promise<unknown> | null
     try {
-      result = this.#handler(delivery.message)
+      promise = promiseOf(this.#handler(delivery.message))
     } catch (error) {
       return this.#threw(delivery, error)
     }
-    if (!(result instanceof Promise)) return this.#returned(delivery)
+    if (promise === null) return this.#returned(delivery)
     if (this.#reader.options.overflow === 'drop') {
-      result.catch((error: unknown) => this.#tell(error))
+      promise.catch((error: unknown) => this.#tell(error))
       return
     }
     this.#isWaiting = true
-    result.then(
+    promise.then(
       () => {
         this.#returned(delivery)
         this.#goOn()

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import type { Message, MessageStream, SubscribeOptions } from '../../../lib/types.ts'
 import { seeded } from '../../crypto/seeded.ts'
 import { Shelf } from './shelf.ts'
@@ -157,6 +158,27 @@ test('a rejected promise counts as a throw; while a promise is open nothing else
   await shelf.settle()
   await shelf.pass(2_000)
   assert.deepEqual(log, ['begin 0', 'end 0', 'begin 1', 'begin 1', 'end 1', 'begin 2', 'end 2'])
+})
+
+test('a promise of another make is waited for like any other', async () => {
+  const shelf = new Shelf()
+  const log: string[] = []
+  const { promise, fail } = runInNewContext(`
+    let fail
+    const promise = new Promise((_, failed) => { fail = failed });
+    ({ promise, fail })`) as { promise: unknown; fail(error: Error): void }
+  const foreign: unknown[] = [promise, runInNewContext('new Promise(() => {})')]
+  read(shelf, (message) => {
+    log.push(message.text())
+    return foreign.shift()
+  })
+  shelf.arrive({ first: 0, count: 3 })
+  await shelf.pass(60_000)
+  assert.deepEqual(log, ['0'])
+  fail(new Error('later'))
+  await shelf.pass(60_000)
+  assert.deepEqual(log, ['0', '0'])
+  assert.deepEqual(shelf.warnings, ['handler-failed: the handler of the subscription to t threw: later'])
 })
 
 test('a message that failed is first again after a restart', async () => {
