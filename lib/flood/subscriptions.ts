@@ -41,6 +41,8 @@ export class Subscriptions {
   readonly #exact = new Map<string, Set<Subscriber>>()
   readonly #wild = new Set<Subscriber>()
   readonly #streams = new Set<QueuedStream>()
+  /** What takes our listeners off the signals of subscriptions with handlers: a signal may outlive this node. */
+  readonly #watched = new Set<() => void>()
   readonly #cache = new Map<string, readonly Subscriber[]>()
   #count = 0
 
@@ -87,10 +89,15 @@ export class Subscriptions {
         : this.#readers.subscribe(pattern, handler, resolved, nowMs)
     if (signal === undefined) return made
     const unsubscribe = (): void => {
-      signal.removeEventListener('abort', unsubscribe)
+      forget()
       made.unsubscribe()
     }
+    const forget = (): void => {
+      signal.removeEventListener('abort', unsubscribe)
+      this.#watched.delete(forget)
+    }
     signal.addEventListener('abort', unsubscribe)
+    this.#watched.add(forget)
     if (signal.aborted) unsubscribe()
     return { pattern, unsubscribe }
   }
@@ -100,23 +107,24 @@ export class Subscriptions {
     const resolved = resolveSubscribeOptions(options, this.#storage)
     const { signal } = options
     if (resolved.kind === 'read') return this.#readers.stream(pattern, resolved, signal, nowMs)
+    const deliver = (message: Message): void => stream.push(message)
+    const subscriber: Subscriber = { pattern: new TopicPattern(pattern), sinceMs: nowMs, deliver }
+    const isOver = signal?.aborted ?? false
+    if (!isOver) this.#add(subscriber)
+    // Listens to the signal, and so comes behind all that throws.
     const stream = new QueuedStream(pattern, resolved.queueMax, signal, () => {
       this.#remove(subscriber)
       this.#streams.delete(stream)
     })
-    const deliver = (message: Message): void => stream.push(message)
-    const subscriber: Subscriber = { pattern: new TopicPattern(pattern), sinceMs: nowMs, deliver }
-    if (signal?.aborted) stream.unsubscribe()
-    else {
-      this.#add(subscriber)
-      this.#streams.add(stream)
-    }
+    if (isOver) stream.unsubscribe()
+    else this.#streams.add(stream)
     return stream
   }
 
   /** Ends every iteration after what is queued, writes durable readers' offsets, and forgets all. */
   close(): void {
     for (const stream of [...this.#streams]) stream.unsubscribe()
+    for (const forget of [...this.#watched]) forget()
     this.#readers.close()
     this.#exact.clear()
     this.#wild.clear()

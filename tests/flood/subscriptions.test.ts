@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import { runInNewContext } from 'node:vm'
 import { utf8 } from '../../lib/bytes.ts'
@@ -204,6 +205,26 @@ test('closing ends every stream and forgets every handler', async () => {
   hall.deliver('a', 2)
   assert.deepEqual(heard, [1])
   assert.deepEqual(await sequencesOf(stream, 10), [1])
+})
+
+test('nobody listens to a signal any more after the end of a subscription, of all of them, or when none was made', () => {
+  const { signal } = new AbortController()
+  const listening = (): number => getEventListeners(signal, 'abort').length
+  const { subscriptions } = new Hall()
+  const made = [
+    subscriptions.subscribe('a', () => {}, 0, { signal }),
+    subscriptions.stream('a', { signal }, 0),
+    subscriptions.subscribe('a', () => {}, 0, { signal }),
+    subscriptions.stream('a', { signal }, 0),
+  ]
+  assert.equal(listening(), 4)
+  for (const one of made.slice(2)) one.unsubscribe()
+  assert.equal(listening(), 2)
+  assert.throws(() => subscriptions.stream('a/+x', { signal }, 0), { code: 'bad-topic' })
+  assert.throws(() => subscriptions.subscribe('a/+x', () => {}, 0, { signal }), { code: 'bad-topic' })
+  assert.equal(listening(), 2)
+  subscriptions.close()
+  assert.equal(listening(), 0)
 })
 
 test('wrong arguments are told', () => {
