@@ -112,7 +112,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
    * `options` say. With a handler it is called for each, in its origin's order where half a second of waiting makes that so; what it throws becomes a
    * `warning`.
    * Without one the result is an async iterable with a bounded queue (`queueMax`, 10,000). Throws MeshError `bad-topic`,
-   * `bad-argument`, `bad-option`, `already-registered` (a durable name that is being read), `too-large`.
+   * `bad-argument`, `bad-option`, `already-registered` (a durable name that is being read), `too-large`; `not-running` once
+   * stopped.
    */
   subscribe(pattern: string, handler: (message: Message) => unknown, options?: SubscribeOptions): Subscription
   subscribe(pattern: string, options?: SubscribeOptions): MessageStream

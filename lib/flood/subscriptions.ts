@@ -45,6 +45,7 @@ export class Subscriptions {
   readonly #watched = new Set<() => void>()
   readonly #cache = new Map<string, readonly Subscriber[]>()
   #count = 0
+  #isClosed = false
 
   /** `warn` hears of handlers that threw and of readers that could not do what they were asked. */
   constructor(warn: (code: string, text: string) => void, reading: Reading | null = null) {
@@ -72,7 +73,7 @@ export class Subscriptions {
 
   /**
    * Calls `handler` for each message, as the router delivers it or as `options` say. What it throws becomes a warning. Throws
-   * MeshError `bad-topic`, `bad-argument`, `bad-option`, `already-registered`, `too-large`.
+   * MeshError `bad-topic`, `bad-argument`, `bad-option`, `already-registered`, `too-large`; `not-running` after `close`.
    */
   subscribe(
     pattern: string,
@@ -81,6 +82,7 @@ export class Subscriptions {
     options: SubscribeOptions = {},
   ): Subscription {
     if (typeof handler !== 'function') throw new MeshError('bad-argument', 'a subscription handler must be a function')
+    this.#checkOpen()
     const resolved = resolveSubscribeOptions(options, this.#storage)
     const { signal } = options
     const made =
@@ -104,6 +106,7 @@ export class Subscriptions {
 
   /** A subscription to iterate. Throws as `subscribe` does. */
   stream(pattern: string, options: SubscribeOptions, nowMs: number): MessageStream {
+    this.#checkOpen()
     const resolved = resolveSubscribeOptions(options, this.#storage)
     const { signal } = options
     if (resolved.kind === 'read') return this.#readers.stream(pattern, resolved, signal, nowMs)
@@ -121,8 +124,9 @@ export class Subscriptions {
     return stream
   }
 
-  /** Ends every iteration after what is queued, writes durable readers' offsets, and forgets all. */
+  /** Ends every iteration after what is queued, writes durable readers' offsets, and forgets all; for good. */
   close(): void {
+    this.#isClosed = true
     for (const stream of [...this.#streams]) stream.unsubscribe()
     for (const forget of [...this.#watched]) forget()
     this.#readers.close()
@@ -130,6 +134,11 @@ export class Subscriptions {
     this.#wild.clear()
     this.#cache.clear()
     this.#count = 0
+  }
+
+  /** Nothing would ever come, nor end an iteration. */
+  #checkOpen(): void {
+    if (this.#isClosed) throw new MeshError('not-running', 'this mesh was stopped; make a new one')
   }
 
   #subscribeLive(pattern: string, handler: (message: Message) => unknown, nowMs: number): Subscription {

@@ -8,7 +8,7 @@ import { type FloodLink, REPAIRED_FORWARD_BYTES_MAX, Router } from '../../lib/fl
 import { Seen } from '../../lib/flood/seen.ts'
 import { Subscriptions } from '../../lib/flood/subscriptions.ts'
 import { HOPS_MAX, LIVE_ORDER_WAIT_MS, TIME_TO_LIVE_S_MAX } from '../../lib/limits.ts'
-import type { Message } from '../../lib/types.ts'
+import type { Message, Subscription } from '../../lib/types.ts'
 import { completedNative } from '../crypto/providers.ts'
 import { seeded } from '../crypto/seeded.ts'
 import { identities, keyPairOf, openNetwork } from '../identity/nodes.ts'
@@ -71,6 +71,8 @@ class Node {
   nowMs = 1_000_000
   readonly warnings: string[] = []
   readonly subscriptions = new Subscriptions((code) => this.warnings.push(code))
+  /** Of `heard`. */
+  readonly hearing: Subscription
   readonly rejections: [number, string][] = []
   readonly ownEpochs: number[] = []
   readonly heard: Message[] = []
@@ -125,7 +127,7 @@ class Node {
       seen,
     })
     for (const link of this.links) this.router.addLink(link)
-    this.subscriptions.subscribe('#', (message) => this.heard.push(message), 0)
+    this.hearing = this.subscriptions.subscribe('#', (message) => this.heard.push(message), 0)
   }
 
   /** A body comes from the link at this place. */
@@ -242,7 +244,7 @@ test('another link with the same neighbour counts as the same', () => {
 
 test('a bundle that nobody here wants is passed on all the same', () => {
   const node = new Node()
-  node.subscriptions.close()
+  node.hearing.unsubscribe()
   node.from(0, ofOrigin(5))
   assert.equal(node.heard.length, 0)
   assert.deepEqual(node.offers, [0, 1, 1])
@@ -469,7 +471,7 @@ test('a genuine bundle of our own that we did not make is told, passed on and no
 test('each subscriber gets a payload of its own: changing one changes no other, nor what is passed on', () => {
   for (const payloadBytes of [10, 5_000]) {
     const node = new Node()
-    node.subscriptions.close()
+    node.hearing.unsubscribe()
     const heard: Uint8Array[] = []
     for (let i = 0; i < 3; i++) {
       node.subscriptions.subscribe(
@@ -499,7 +501,7 @@ test('each subscriber gets a payload of its own: changing one changes no other, 
 test('a lone subscriber may change a large payload without harm to the next one', () => {
   const node = new Node()
   for (const link of node.links) node.router.removeLink(link)
-  node.subscriptions.close()
+  node.hearing.unsubscribe()
   const heard: number[] = []
   node.subscriptions.subscribe(
     't',
@@ -611,7 +613,7 @@ test('what is held is a copy of its own when it came in a large record, and nobo
 
 test('nothing is held that no subscription would get: of no topic of theirs, or older than they are', () => {
   const node = new Node()
-  node.subscriptions.close()
+  node.hearing.unsubscribe()
   const heard: number[] = []
   node.subscriptions.subscribe('chat', ({ sequence }) => heard.push(sequence), node.nowMs)
   node.nowMs += 100

@@ -205,6 +205,9 @@ test('closing ends every stream and forgets every handler', async () => {
   hall.deliver('a', 2)
   assert.deepEqual(heard, [1])
   assert.deepEqual(await sequencesOf(stream, 10), [1])
+  assert.throws(() => hall.heard('a'), { code: 'not-running' })
+  assert.throws(() => hall.subscriptions.stream('a', {}, 0), { code: 'not-running' })
+  assert.throws(() => hall.subscriptions.stream('a', { signal: AbortSignal.abort() }, 0), { code: 'not-running' })
 })
 
 test('nobody listens to a signal any more after the end of a subscription, of all of them, or when none was made', () => {

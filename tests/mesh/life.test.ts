@@ -22,6 +22,8 @@ test('starting twice is starting once, and stopping twice is stopping once', asy
   await mesh.time.of(node.mesh.stop())
   assert.deepEqual(node.leftovers, NOTHING)
   await assert.rejects(node.mesh.start(), { code: 'not-running' })
+  assert.throws(() => node.mesh.subscribe('chat'), { code: 'not-running' })
+  assert.throws(() => node.mesh.subscribe('chat', () => {}, { since: 'stored' }), { code: 'not-running' })
 })
 
 test('what was never started stops, and nothing works before the start', async () => {
