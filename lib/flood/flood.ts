@@ -271,7 +271,6 @@ export class Flood {
     this.#checkAlarm.cancel()
     this.router.order.close()
     this.#orderAlarm.cancel()
-    this.retained.stop()
     this.publisher.close(new MeshError('not-running', 'this node has stopped'))
   }
 

@@ -61,6 +61,8 @@ export interface RetainedKeeper {
   admit(topic: string, payload: Uint8Array | string, bytes: number): void
   /** It has its number now. */
   published(topic: string, payload: Uint8Array | string, timeToLiveS: number): void
+  /** Nothing is published any more. */
+  stop(): void
 }
 
 export class Publisher {
@@ -223,6 +225,7 @@ export class Publisher {
     this.#publication.offers ??= []
     this.#waiting.refuse(error)
     this.#confirmations.close(error)
+    this.#keeper?.stop()
     return true
   }
 

@@ -12,6 +12,7 @@ import {
 } from '../../lib/flood/bundle.ts'
 import { FILL_MS, FILL_MS_MAX } from '../../lib/flood/fill-time.ts'
 import { Holdings } from '../../lib/flood/holdings.ts'
+import { OwnRetained } from '../../lib/flood/own-retained.ts'
 import { type Offer, Publisher, type PublisherLinks, type RetainedKeeper } from '../../lib/flood/publisher.ts'
 import { WAITING_BYTES_MAX, WAITING_CALLS_MAX } from '../../lib/flood/waiting-calls.ts'
 import { PAYLOAD_BYTES_MAX, TIME_TO_LIVE_S_MAX } from '../../lib/limits.ts'
@@ -584,6 +585,7 @@ test('what a program retains is kept, what the mesh itself retains is not', asyn
       if (topic === 'full') throw new MeshError('too-large', `${bytes} bytes`)
     },
     published: (topic, payload, timeToLiveS) => kept.push(`${topic} ${payload} ${timeToLiveS}`),
+    stop: () => {},
   }
   press.publisher.keepRetainedIn(keeper)
   await press.publisher.publish('a', 'x', { retain: true, timeToLiveS: 9 })
@@ -594,6 +596,20 @@ test('what a program retains is kept, what the mesh itself retains is not', asyn
   assert.deepEqual(kept, ['a x 9'])
   press.clock.settle()
   assert.deepEqual(press.kinds, ['1/9: 0 1', '0/0: 1 1', '1/9: 2 1', '1/9: 3 1'])
+})
+
+test('once publishing has ended, nothing tries to publish current values again', async () => {
+  const press = new Press()
+  const { clock, publisher } = press
+  const kept = new OwnRetained({ publisher, clock, fraction: () => 0 })
+  await publisher.publish('a', 'x', { retain: true, timeToLiveS: 60 })
+  clock.settle()
+  assert.equal(clock.timerCount, 1)
+  clock.advance(24_000)
+  assert.equal(press.kinds.length, 2)
+  publisher.close(refusal)
+  assert.equal(clock.timerCount, 0)
+  assert.equal(kept.counts.values, 0)
 })
 
 test('publishing again never waits and never overtakes', async () => {
