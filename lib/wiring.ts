@@ -21,6 +21,7 @@ import type { Network } from './identity/network.ts'
 import { Alarm } from './io/alarm.ts'
 import type { World } from './io/world.ts'
 import { ALL_QUEUES_BYTES_MAX, NODE_TIME_TO_LIVE_S, PEERS_MAX } from './limits.ts'
+import { DiskBrake } from './link/disk-brake.ts'
 import { Farewells } from './link/farewells.ts'
 import { Link, type LinkContext, type LinkCounters } from './link/link.ts'
 import type { Opened } from './link/opening.ts'
@@ -79,6 +80,7 @@ export class Wiring {
   readonly closed: Record<string, number> = {}
   readonly #given: WiringOptions
   readonly #farewells: Farewells
+  readonly #brake: DiskBrake
   readonly #superseded = new Superseded()
   readonly #linkContext: LinkContext
   readonly #tableAlarm: Alarm
@@ -92,6 +94,7 @@ export class Wiring {
     const fraction = (): number => random.fraction()
     const farewells = new Farewells(clock)
     this.#farewells = farewells
+    this.#brake = new DiskBrake(clock, store)
     this.store = store
     this.acquaintance = new Acquaintance({
       ...given,
@@ -108,17 +111,7 @@ export class Wiring {
       fraction,
       heartbeat: options.heartbeat,
       budget: { bytes: 0, bytesMax: ALL_QUEUES_BYTES_MAX },
-      brake: {
-        get isOn() {
-          return store.isBehind
-        },
-        whenOff: (run) => {
-          const end = store.onEased(() => {
-            end()
-            run()
-          })
-        },
-      },
+      brake: this.#brake,
       counters: this.counters,
     }
     this.openings = new Openings({
@@ -224,6 +217,7 @@ export class Wiring {
     for (const link of this.#links) link.close(GoodbyeCode.shuttingDown, 'this node is stopping')
     await this.#links.whenAllOver()
     this.#farewells.close()
+    this.#brake.close()
     this.flood.stop()
   }
 

@@ -10,8 +10,8 @@ import { FRAMES_PER_TURN_MAX, TURN_MS_MAX } from '../limits.ts'
 /** Holds back all links while this node can take no more: see `Intake`. */
 export interface Brake {
   readonly isOn: boolean
-  /** Calls `run` once, when it is off again. */
-  whenOff(run: () => void): void
+  /** Calls `run` once: when it is off again, or sooner with the bytes that may be read all the same. */
+  whenOff(run: (bytesMax: number) => void): void
 }
 
 /** The half of an opened connection that is read. */
@@ -39,6 +39,8 @@ export class Intake {
   readonly #events: IntakeEvents
   /** What is left of the input is read later: out of turn, or held back. */
   #isPaused = false
+  /** Bytes that may be read though the brake is on. */
+  #bytesAllowed = 0
 
   constructor(parts: IntakeParts, clock: Clock, brake: Brake, events: IntakeEvents) {
     this.#parts = parts
@@ -72,8 +74,11 @@ export class Intake {
           }
           continue
         }
+        // Also in the middle of a large frame: that may have more than the brake allows.
+        if (!this.#mayGoOn()) return
         const record = records.next()
         if (record === null) return this.#tellUnderWay()
+        this.#bytesAllowed = Math.max(0, this.#bytesAllowed - record.length)
         const place = frames.landing(openedLength(record))
         if (place === null) {
           frames.push(opener.open(record))
@@ -93,20 +98,21 @@ export class Intake {
     if (begun !== null) this.#events.underWay(begun.type, begun.start, begun.length)
   }
 
-  /** False: nothing more is to be read, or not before the brake is off. */
+  /** False: nothing more is to be read, or not before the brake lets it. */
   #mayGoOn(): boolean {
     if (!this.#events.isReading()) return false
-    if (!this.#brake.isOn) return true
+    if (this.#bytesAllowed > 0 || !this.#brake.isOn) return true
     this.#pause((resume) => this.#brake.whenOff(resume))
     return false
   }
 
-  #pause(until: (resume: () => void) => void): void {
+  #pause(until: (resume: (bytesMax?: number) => void) => void): void {
     if (!this.#events.isReading()) return
     this.#isPaused = true
     this.#parts.socket.pause()
-    until(() => {
+    until((bytesMax = this.#bytesAllowed) => {
       this.#isPaused = false
+      this.#bytesAllowed = bytesMax
       if (this.#events.isReading()) this.read(this.#clock.nowMs())
       // Also when nothing is read any more: a paused socket does not notice that its other end has left.
       if (!this.#isPaused) this.#parts.socket.resume()

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LINK_QUEUE_BYTES_MAX } from '../../lib/limits.ts'
+import { BEHIND_BYTES } from '../../lib/store/disk-writer.ts'
+import { MemoryDisk } from '../virtual/database.ts'
 import { VirtualMesh, type VirtualNode } from '../virtual/mesh.ts'
 
 const PAYLOAD = new Uint8Array(10_000)
@@ -69,6 +71,37 @@ test('a neighbour that stops reading is cut off after 30 s, and the others notic
   assert.equal(fast.messages.length, sent)
   assert.deepEqual(fast.of('neighbourDown'), [])
   await mesh.stop(hub, fast)
+})
+
+test('a node whose disk is slow goes on reading a little, so that nobody takes it for stuck', async () => {
+  const mesh = new VirtualMesh()
+  const disk = new MemoryDisk()
+  const slow = await mesh.started(1, { dataDir: '/data' }, { disk })
+  const others = [await mesh.started(2), await mesh.started(3)]
+  for (const other of others) await mesh.join(other, slow)
+  disk.commitMs = 15_000
+  const ended = new AbortController()
+  for (const { mesh: publisher } of others) {
+    void (async () => {
+      while (!ended.signal.aborted) {
+        await publisher.publish('bulk', new Uint8Array(500_000), { signal: ended.signal })
+        await new Promise<void>((resolve) => slow.world.clock.timer(20, resolve))
+      }
+    })().catch(() => {})
+  }
+  let pendingMax = 0
+  for (let i = 0; i < 90; i++) {
+    await mesh.time.run(1_000)
+    pendingMax = Math.max(pendingMax, slow.mesh.stats().store.pendingBytes)
+  }
+  ended.abort()
+  for (const { mesh: node } of [slow, ...others]) assert.deepEqual(node.stats().closed, {})
+  assert.ok(pendingMax > BEHIND_BYTES, 'it was behind')
+  assert.ok(pendingMax < BEHIND_BYTES + 12 * 1_048_576, `${pendingMax} bytes`)
+  assert.equal(slow.mesh.stats().store.notSaved, 0)
+  disk.commitMs = 1
+  await mesh.time.run(120_000)
+  await mesh.stop()
 })
 
 test('a neighbour that reads again after a pause is given what its queue could not hold, each message once', async () => {
