@@ -54,6 +54,8 @@ export interface BundleStore {
   readonly lastArrival: number
   /** The oldest arrival that retention has left, current retained ones aside; `lastArrival` + 1 when none is. */
   readonly firstArrival: number
+  /** Calls that gave less than there is, because it could not be read just then. Always 0 in memory. */
+  readonly readFailures: number
   /** More waits for the disk than should: sources of bundles should pause until `eased`. Never true in memory. */
   readonly isBehind: boolean
 

@@ -69,9 +69,14 @@ export class Giving {
     const answer = this.#answer
     if (answer === null) return 0
     const step = { looks: 0, numbers: 0, bundles: 0 }
+    const { readFailures } = this.#store
     answer.advance(step, (bundle) => this.#link.give(bundle))
     this.#counters.given += step.bundles
-    if (answer.isOver) {
+    if (this.#store.readFailures > readFailures) answer.breakOff()
+    if (answer.isOver && answer.hasFailed) {
+      this.#answer = null
+      this.#left()
+    } else if (answer.isOver) {
       this.#answer = null
       this.#isLeaving = true
       const { request, more } = answer
@@ -138,6 +143,8 @@ class Answer {
   #number = 0
   isOver = false
   more = false
+  /** It could not be read what there is, and nothing was given: an end would tell that there is nothing. */
+  hasFailed = false
 
   constructor(store: BundleStore, want: Want, bytesMax: number) {
     this.request = want.request
@@ -152,6 +159,13 @@ class Answer {
       else if (this.#held === null) this.#openEntry(step)
       else this.#giveSome(this.#held, step, give)
     }
+  }
+
+  /** Some of what is wanted cannot be read now. It may be asked for again. */
+  breakOff(): void {
+    this.isOver = true
+    this.more = true
+    this.hasFailed = this.#given.size === 0
   }
 
   /** The current retained bundles of one origin, as far as they are asked for. */

@@ -42,6 +42,7 @@ export interface DurableStoreParts {
 
 export class DurableStore implements BundleStore {
   readonly holdings: Holdings
+  readFailures = 0
   readonly #database: Database
   readonly #clock: Clock
   readonly #reader: DiskReader
@@ -189,6 +190,7 @@ export class DurableStore implements BundleStore {
       return read()
     } catch (error) {
       if (!(error instanceof MeshError)) throw error
+      this.readFailures++
       this.#writer.unreadable(reasonOf(error))
       return otherwise
     }

@@ -54,6 +54,7 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements BundleStore {
   readonly holdings: Holdings
   readonly isBehind = false
+  readonly readFailures = 0
   readonly #clock: Clock
   readonly #bytesMax: number
   readonly #ageMsMax: number

@@ -43,6 +43,9 @@ export class FakeStore implements BundleStore {
   readonly #easedListeners = new Set<() => void>()
   #arrivals = 0
   #isBehind = false
+  /** Scans find nothing, and say so. */
+  isUnreadable = false
+  readFailures = 0
   lastArrival = 0
   /** How often a scan of sequences was made, and how many bundles it looked at. */
   scans = 0
@@ -140,6 +143,10 @@ export class FakeStore implements BundleStore {
     bounds: ScanBounds,
   ): StoredBundle[] {
     this.scans++
+    if (this.isUnreadable) {
+      this.readFailures++
+      return []
+    }
     const row = this.#rows.get(rowKey(originKey, epoch)) ?? []
     const found: Held[] = []
     for (let at = placeIn(row, first); at < row.length && row[at]!.bundle.first <= last; at++) {

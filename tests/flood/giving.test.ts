@@ -72,6 +72,29 @@ test('what is asked for and held is given, ascending, each bundle once and whole
   assert.equal(ends.counters.given, 4)
 })
 
+test('where the store cannot be read, nothing says that this was all', () => {
+  const ends = new Ends()
+  for (let first = 0; first < 200; first++) ends.store.put(plainBundle({ originKey: A, first }), null)
+  ends.store.isUnreadable = true
+  ends.want(1, [ask(A, 0, 199)])
+  ends.work()
+  assert.deepEqual([ends.given.length, ends.answers], [0, []])
+  ends.store.isUnreadable = false
+  ends.want(2, [ask(A, 0, 199)])
+  ends.giving.work()
+  const count = ends.given.length
+  assert.ok(count > 0 && count < 200)
+  ends.store.isUnreadable = true
+  ends.work()
+  assert.deepEqual(ends.answers, [{ request: 2, more: true }])
+  ends.store.isUnreadable = false
+  ends.left!()
+  ends.want(3, [ask(A, count, 199)])
+  ends.work()
+  assert.equal(ends.given.length, 200)
+  assert.deepEqual(ends.answers.at(-1), { request: 3, more: false })
+})
+
 test('nothing held is said at once', () => {
   const ends = new Ends()
   ends.want(1, [ask(A, 0, 16_383)])

@@ -195,3 +195,22 @@ test('what is published with no neighbour waits in the store, and goes out when 
   assert.deepEqual(await mesh.time.of(receipts[19]!.confirmed(1, { timeout: 2_000 })), [b.mesh.id])
   await mesh.stop()
 })
+
+test('what a neighbour cannot read at the moment is asked for again', async () => {
+  const mesh = new VirtualMesh(3)
+  const disk = new MemoryDisk()
+  const b = await mesh.started(2, { dataDir: '/data' }, { disk })
+  for (let i = 0; i < 5; i++) await mesh.time.of(b.mesh.publish('history', `${i}`))
+  await mesh.time.run(2_000)
+  const a = await mesh.started(1, KEPT)
+  const heard: string[] = []
+  a.mesh.subscribe('history', (message) => heard.push(message.text()), { since: 'stored' })
+  await mesh.join(a, b)
+  disk.isUnreadable = true
+  await mesh.time.run(500)
+  assert.deepEqual(heard, [])
+  disk.isUnreadable = false
+  await mesh.time.run(30_000)
+  assert.deepEqual(heard, ['0', '1', '2', '3', '4'])
+  await mesh.stop()
+})
