@@ -92,6 +92,7 @@ export interface BundleStore {
 
   /** What this store has ever taken: fills the seen cache at a start. */
   taken(): Iterable<TakenNumbers>
+  /** Throws MeshError `data-folder` when it cannot be read whether there is one. */
   readOffset(name: string): ReaderOffset | null
   /** Durable with the next commit, in order with the bundles before it. */
   writeOffset(name: string, offset: ReaderOffset): void

@@ -132,7 +132,13 @@ export class DurableStore implements BundleStore {
   }
 
   readOffset(name: string): ReaderOffset | null {
-    return this.#writer.offset(name) ?? this.#reading(() => this.#reader.offset(name), null)
+    const waiting = this.#writer.offset(name)
+    if (waiting !== null) return waiting
+    const { readFailures } = this
+    const offset = this.#reading(() => this.#reader.offset(name), null)
+    // Whoever took this for none would begin anew, and have lost what lies between.
+    if (this.readFailures > readFailures) throw new MeshError('data-folder', 'the store cannot be read at the moment')
+    return offset
   }
 
   writeOffset(name: string, offset: ReaderOffset): void {

@@ -242,7 +242,7 @@ test('closing writes what waits, but not for longer than three seconds', async (
   assert.ok(second.clock.nowMs() - beganMs <= 3_000)
 })
 
-test('a disk that cannot be read gives nothing, and nothing is thrown', async () => {
+test('a disk that cannot be read gives nothing, and says so of offsets', async () => {
   const { store, kept, disk, pass, warnings, put } = await openStore('durable')
   const bundle = await kept({ retained: true })
   disk.isUnreadable = true
@@ -253,7 +253,8 @@ test('a disk that cannot be read gives nothing, and nothing is thrown', async ()
   assert.deepEqual([...store.retained(null)], [])
   assert.deepEqual([...store.taken()], [])
   assert.equal(store.isCurrent(bundle), false)
-  assert.equal(store.readOffset('a'), null)
+  // That is not the same as having none.
+  assert.throws(() => store.readOffset('a'), { code: 'data-folder' })
   store.younger(bundle.originKey, 1, 0, 0)
   put({ first: 1 })
   await pass(5_000)
@@ -261,6 +262,7 @@ test('a disk that cannot be read gives nothing, and nothing is thrown', async ()
   disk.isUnreadable = false
   await pass(2_000)
   assert.deepEqual(idsOf(store.scanArrivals(0, ALL)), ['1/1/0', '1/1/1'])
+  assert.equal(store.readOffset('a'), null)
   assert.equal(warnings.length, 2)
 })
 

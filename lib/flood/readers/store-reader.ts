@@ -83,15 +83,16 @@ export class StoreReader {
     return this.#context!.clock
   }
 
-  /** The store is there. */
-  begin(context: ReadContext): void {
+  /** The store is there. `last`: the newest arrival when this was tried first; what came since is for a new reader. */
+  begin(context: ReadContext, last: number = context.store.lastArrival): void {
     if (this.#isOver) return
     const { store, clock } = context
     const { durable, order } = this.options
-    const begun = beginningOf(this.options, this.#madeMs, store, clock, () => {
+    const found = beginningOf(this.options, this.#madeMs, store, clock, () => {
       const text = `the store no longer has the message that the subscription to ${this.pattern.text} begins behind; it begins with the oldest`
       this.#notices.warn('since-not-found', text)
     })
+    const begun = found.goesOn ? found : { ...found, position: Math.min(found.position, last) }
     this.#context = context
     this.#begun = begun
     this.#position = begun.position

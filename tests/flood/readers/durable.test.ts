@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runInNewContext } from 'node:vm'
+import { MeshError } from '../../../lib/errors.ts'
 import type { Message, MessageStream, SubscribeOptions } from '../../../lib/types.ts'
 import { seeded } from '../../crypto/seeded.ts'
 import { Shelf } from './shelf.ts'
@@ -103,6 +104,51 @@ test('a wall clock that was behind when the program began again hides nothing th
   shelf.arrive({ first: 1, ageMs: 200_000, sentAtMs: madeMs - 1 })
   await shelf.settle()
   assert.deepEqual(heard, ['0'])
+})
+
+test('where it cannot be read how far a reader came, it goes on there once that can be read', async () => {
+  let isUnreadable = false
+  const shelf = new Shelf({
+    store: (store) => {
+      const readOffset = store.readOffset.bind(store)
+      store.readOffset = (name) => {
+        if (isUnreadable) throw new MeshError('data-folder', 'not now')
+        return readOffset(name)
+      }
+      return store
+    },
+  })
+  assert.deepEqual(hear(shelf), [])
+  shelf.arrive({ first: 0 })
+  await shelf.pass(100)
+  for (const isAttached of [true, false]) {
+    shelf.restart(false)
+    shelf.arrive({ first: isAttached ? 1 : 2 })
+    isUnreadable = true
+    if (isAttached) shelf.attach()
+    const heard = hear(shelf)
+    if (!isAttached) shelf.attach()
+    await shelf.pass(10_000, 500)
+    assert.deepEqual(heard, [])
+    isUnreadable = false
+    await shelf.pass(2_000, 500)
+    assert.deepEqual(heard, [isAttached ? '1' : '2'])
+  }
+  isUnreadable = true
+  shelf.restart()
+  // And a new one hears what comes until it is known to be one.
+  const heard: string[] = []
+  shelf.subscriptions.subscribe('t', (message) => heard.push(message.text()), shelf.clock.nowMs(), { durable: 'new' })
+  await shelf.pass(500)
+  shelf.arrive({ first: 3 })
+  isUnreadable = false
+  await shelf.pass(2_000)
+  assert.deepEqual(heard, ['3'])
+  isUnreadable = true
+  shelf.restart()
+  hear(shelf)
+  shelf.subscriptions.close()
+  assert.equal(shelf.clock.timerCount, 1, 'that of the store')
 })
 
 test('the offset is written within fifty milliseconds, and when the subscription ends', async () => {
