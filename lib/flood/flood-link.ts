@@ -15,7 +15,7 @@ export interface FloodLink {
   readonly isStalled: boolean
   /** Queues a bundle, or tells that it was dropped. */
   offer(bundle: Bundle): Offer
-  /** Bundles that were offered in this turn leave now, not at its end. */
+  /** Bundles that wait for the end of this turn leave now. */
   sendNow(): void
   /** The neighbour does not want bundles of this tree unasked. */
   isLazy(tree: number): boolean

@@ -29,8 +29,6 @@ const NO_TOPIC: unique symbol = Symbol('no topic')
 export interface PublisherLinks {
   /** Hands a sealed bundle of our own to every link. */
   send(bundle: Bundle): readonly Offer[]
-  /** What was sent leaves now where it comes after a pause. Room may be told of within this call. */
-  sendNow(): void
   /** What `send` would give now, without sending. */
   foresee(): readonly Offer[]
   /** True while there is a link and every one has more waiting than it can send soon, or slower ones are waited for. */
@@ -290,11 +288,8 @@ export class Publisher {
     // As much as comes in the time that a bundle may be kept open.
     const bytes = this.#fillTime.measure(this.#options.clock.nowMs())
     if (bytes !== null) this.#builder.fillBytes = bytes
-    const { links } = this.#options
-    if (this.#fillTime.isFast || links.busy) return this.#expectMore()
-    this.seal()
-    // Last, and nowhere else: those who wait here for room go on within this call.
-    links.sendNow()
+    if (this.#fillTime.isFast || this.#options.links.busy) this.#expectMore()
+    else this.seal()
   }
 
   #expectMore(): void {

@@ -37,11 +37,8 @@ export type { FloodLink } from './flood-link.ts'
 /** What came by repair is passed on unasked only while fewer bytes than this wait: new bundles must not be kept out. */
 export const REPAIRED_FORWARD_BYTES_MAX = 1_048_576
 
-/**
- * After a pause of this length a bundle is with the neighbours' sockets before handlers here get it, however long those take; one
- * that follows sooner leaves together with what else comes in the turn.
- */
-const PAUSE_MS = 3
+/** Where a bundle took longer than this, handlers here included, the next one leaves before they get it. */
+export const SLOW_DELIVERY_MS = 5
 
 /** Nobody's fault: late, foreign or beyond our own bounds. */
 export type IgnoreReason = 'unknown-version' | 'too-old' | 'expired' | 'old-epoch' | 'no-room' | 'equivocation'
@@ -108,8 +105,8 @@ export class Router implements PublisherLinks {
   readonly #ownTree: number
   readonly #pace: Pace
   readonly #slowAges = new SlowAges()
-  /** When a bundle was last put into the links' queues. */
-  #queuedMs = Number.NEGATIVE_INFINITY
+  /** Handlers took long for the last bundle. */
+  #isSlow = false
   readonly ignored: Record<IgnoreReason, number> = {
     'unknown-version': 0,
     'too-old': 0,
@@ -220,10 +217,6 @@ export class Router implements PublisherLinks {
     return offers
   }
 
-  sendNow(): void {
-    this.#queued(this.#options.nowMs())
-  }
-
   foresee(): readonly Offer[] {
     return Array.from(this.#links, (link) => link.foresee(this.#ownTree))
   }
@@ -287,12 +280,14 @@ export class Router implements PublisherLinks {
     if (!isAsked) this.#slowAges.came(bundle)
     store.put(bundle, messages.topics)
     const isShared = isAsked ? this.#forwardRepaired(link, bundle) : this.#forward(link, bundle, isMissed)
-    if (isShared) this.#queued(nowMs)
+    // They must not hold up the nodes behind this one. Otherwise what comes in one turn leaves together.
+    if (isShared && this.#isSlow) for (const link of this.#links) link.sendNow()
     if (bundle.flags & BundleFlag.retained) actions.retainedCame(identity, bundle, messages, link.key)
     if (originKey === ownOriginKey) return
     this.topicCounts.noteAll(messages, nowMs)
     if (this.order.admits(originKey, epoch, first, first + count - 1)) {
       this.delivery.deliver(bundle, messages, identity.id, isShared, nowMs)
+      this.#isSlow = this.#options.nowMs() - nowMs > SLOW_DELIVERY_MS
       if (this.order.heldCount > 0) this.order.follow(originKey, epoch)
     } else if (this.delivery.isWanted(bundle, messages, nowMs)) {
       bundle.buffer?.leave()
@@ -327,11 +322,6 @@ export class Router implements PublisherLinks {
       link.offer(copy)
     }
     return copy !== null
-  }
-
-  #queued(nowMs: number): void {
-    if (nowMs - this.#queuedMs >= PAUSE_MS) for (const link of this.#links) link.sendNow()
-    this.#queuedMs = nowMs
   }
 
   /** What was asked for goes on to all who lack it, lazy or not, and whatever its hops. */

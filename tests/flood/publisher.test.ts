@@ -28,8 +28,6 @@ class FakeLinks implements PublisherLinks {
   congestedUntilMs: number | null = null
   busy = false
   outcome: Outcome = 'queued'
-  /** Called when what was sent is to leave now. */
-  leaves: () => void = () => {}
 
   constructor(order: string[]) {
     this.order = order
@@ -41,10 +39,6 @@ class FakeLinks implements PublisherLinks {
     this.order.push('send')
     this.sent.push(bundle)
     return this.foresee()
-  }
-
-  sendNow(): void {
-    this.leaves()
   }
 
   foresee(): readonly Offer[] {
@@ -318,29 +312,6 @@ test('when slower neighbours are not waited for any longer, callers go on withou
   await publishing
   press.publisher.close(new MeshError('not-running', 'over'))
   assert.equal(press.clock.timerCount, 0)
-})
-
-test('callers may go on while a bundle leaves: none is lost, and none is numbered twice', async () => {
-  const press = new Press()
-  const calls = [press.publish('a')]
-  press.links.congested = true
-  press.links.leaves = () => {
-    press.links.congested = false
-    press.publisher.resume()
-  }
-  // So large that each needs a bundle of its own.
-  for (let i = 0; i < 5; i++) calls.push(press.publish(new Uint8Array(1_000_000)))
-  press.clock.settle()
-  const receipts = await Promise.all(calls)
-  assert.deepEqual(
-    receipts.map(({ id }) => id),
-    [0, 1, 2, 3, 4, 5].map((sequence) => `${press.id}/100/${sequence}`),
-  )
-  press.clock.settle()
-  assert.deepEqual(
-    press.links.sent.flatMap(({ first, count }) => Array.from({ length: count }, (_, i) => first + i)),
-    [0, 1, 2, 3, 4, 5],
-  )
 })
 
 test('the bytes of a caller that waits were copied', async () => {
