@@ -5,6 +5,8 @@
 //
 //   giveBack     a buffer that nobody reads any more is freed at this moment; the next one then gets the same warm memory
 //   bufferMade   for those that somebody goes on reading: makes V8 collect in step with them
+//
+// And where one buffer has the bytes of several messages, `keepInPlace` sees to it that nobody can take it away from the others.
 
 import { markAsUntransferable } from 'node:worker_threads'
 
