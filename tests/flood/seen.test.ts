@@ -139,8 +139,14 @@ test('nobody makes room at our own cost', () => {
   for (let epoch = 1; epoch <= 5; epoch++) seen.mark('own', epoch, 0, 0, '', 0)
   seen.mark('a', 1, 0, 0, 'n', 0)
   assert.equal(seen.mark('a', 2, 0, 0, 'n', 0), 'no-room')
-  for (const [i, origin] of ['b', 'c', 'd', 'e'].entries()) seen.mark(origin, 1, 0, 0, `n${i}`, i * 2_000)
   for (let epoch = 1; epoch <= 5; epoch++) assert.equal(seen.look('own', epoch, 0, 0), 'duplicate')
+  const full = new Seen({ originsMax: 4, rangesMax: 100 })
+  full.mark('own', 1, 0, 0, '', 0)
+  for (const [i, origin] of ['b', 'c', 'd', 'e'].entries()) {
+    assert.equal(full.mark(origin, 1, 0, 0, `n${i}`, i * 2_000), 'new')
+  }
+  assert.equal(full.look('own', 1, 0, 0), 'duplicate')
+  assert.equal(full.knows('b'), false)
 })
 
 test('our own numbers are marked whatever the bounds', () => {
