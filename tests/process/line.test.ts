@@ -9,6 +9,8 @@ import { freePort, Meshd } from './meshd.ts'
 
 /** They stay a line: nobody looks for neighbours beyond those asked for. */
 const STAY_A_LINE = ['--degree', '0']
+/** Three times what is meant: how busy the machine is does not decide. What a node waits by itself is asked for apart. */
+const SOON_MS = 15_000
 
 /**
  * A to E, each seeded with its left neighbour, each with a data folder so that it is the same node after a restart. They
@@ -59,7 +61,7 @@ test('10,000 lines arrive each once and in order while the nodes of a line find 
   assert.deepEqual(last.messages(), numbered(0, 10_000).trimEnd().split('\n'))
 })
 
-test('after kill -9 of an inner node its neighbours join it again within 5 s, and no line comes twice', async (context) => {
+test('after kill -9 of an inner node its neighbours join it again soon, and no line comes twice', async (context) => {
   const { nodes, again } = await lineOfFive(context)
   const [a, b, c, , e] = nodes as [Meshd, Meshd, Meshd, Meshd, Meshd]
   const id = await b.id()
@@ -79,7 +81,12 @@ test('after kill -9 of an inner node its neighbours join it again within 5 s, an
   const startedMs = performance.now()
   again(1)
   const ups = await Promise.all([a.up(id, startedMs), c.up(id, startedMs)])
-  for (const up of ups) assert.ok(up.atMs - startedMs < 5_000, `${up.atMs - startedMs} ms`)
+  for (const up of ups) assert.ok(up.atMs - startedMs < SOON_MS, `${up.atMs - startedMs} ms`)
+  for (const node of [a, c]) {
+    for (const failed of node.events.filter((event) => event.event === 'dial-failed')) {
+      assert.ok(failed.retryInMs! <= 5_000, `a try that failed waits for ${failed.retryInMs} ms`)
+    }
+  }
   const from = next
   await e.event((event) => event.data === `line ${from + 200}`, 'lines after the restart')
   clearInterval(flow)
@@ -88,7 +95,7 @@ test('after kill -9 of an inner node its neighbours join it again within 5 s, an
   assert.equal(new Set(lines).size, lines.length)
 })
 
-test('SIGTERM under load: exit 0 within 5 s, and the neighbours see the goodbye', async (context) => {
+test('SIGTERM under load: exit 0 soon, and the neighbours see the goodbye', async (context) => {
   const { nodes } = await lineOfFive(context)
   const [a, b, c] = nodes as [Meshd, Meshd, Meshd]
   const id = await b.id()
@@ -106,7 +113,7 @@ test('SIGTERM under load: exit 0 within 5 s, and the neighbours see the goodbye'
     ...[a, c].map((node) => node.event((e) => e.event === 'neighbour-down' && e.peer === id, 'neighbour-down')),
   ])
   assert.equal(end.code, 0)
-  assert.ok(end.atMs - askedMs < 5_000, `${end.atMs - askedMs} ms`)
+  assert.ok(end.atMs - askedMs < SOON_MS, `${end.atMs - askedMs} ms`)
   for (const down of downs) assert.match(down.reason ?? '', /^goodbye 0 /)
   assert.equal(b.events.at(-1)?.event, 'stopped')
 })
@@ -129,5 +136,5 @@ test('a node whose seed does not listen yet tells of each try, and joins soon af
   const id = await seed.id()
   const listeningMs = performance.now()
   const up = await early.up(id)
-  assert.ok(up.atMs - listeningMs < 5_000, `${up.atMs - listeningMs} ms`)
+  assert.ok(up.atMs - listeningMs < SOON_MS, `${up.atMs - listeningMs} ms`)
 })

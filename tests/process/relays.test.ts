@@ -114,9 +114,7 @@ test('a question is answered over four relays that can read neither, and fails i
   f.program.child.kill('SIGKILL')
   await f.program.exit
   assert.equal(await replier.exit, 3)
-  const startedMs = performance.now()
   const late = request(question, '--timeout', '2s')
   assert.equal(await late.exit, 4)
-  assert.ok(performance.now() - startedMs < 6_000)
   assert.deepEqual([late.out, late.err], ['', 'meshd: no answer came within 2000 ms\n'])
 })
