@@ -34,12 +34,7 @@ const ALONE = new Set([
   'io/lock-file.test.ts',
 ])
 /** Files of those that wait for most of their time: they run beside the others. */
-const WAITING = new Set([
-  'cli/client/processes.test.ts',
-  'cli/files/cp-processes.test.ts',
-  'cli/http/http-server.test.ts',
-  'netns/mdns.test.ts',
-])
+const WAITING = new Set(['cli/client/processes.test.ts', 'cli/files/cp-processes.test.ts', 'netns/mdns.test.ts'])
 const AT_ONCE = 2
 /** A process that takes longer hangs. */
 const RUN_MS_MAX = 300_000
