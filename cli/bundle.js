@@ -1,11 +1,12 @@
-// Builds the program as the package has it: `cli/` and what it imports, in a few files instead of some 350, since each
-// file costs about half a millisecond of every start. What a command loads only when it needs it stays a file of its own. The
-// library is not bundled. docs/decisions/0018-bundled-program.md.
+// Builds what the package runs: the program (`cli/` and what it imports) and the library (`lib/`, whose types the compiler
+// makes), in a few files instead of some 350, since each costs about half a millisecond of every start. What is loaded only when
+// it is needed stays a file of its own. Comments are left out, names and lines are not: a stack trace can be read.
+// docs/decisions/0018-bundled-program.md.
 
-import { readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 /** Found at run time, in `node_modules`: what has machine code, or is loaded by name. */
@@ -17,10 +18,21 @@ const REQUIRE = `import { createRequire as requireFrom } from 'node:module'; con
  * Writes the program into `folder` (what else is there stays), its entry being `main.js`, with the licences of all packages
  * that went into it. Resolves to esbuild's metafile: which sources are in which file.
  */
-export async function bundle(folder) {
-  const { metafile } = await build({
+export async function bundleProgram(folder) {
+  const metafile = await bundle(['cli/main.ts'], folder, { external: NOT_BUNDLED, banner: { js: REQUIRE } })
+  writeFileSync(join(folder, 'LICENSES.txt'), licences(Object.keys(metafile.inputs)))
+  return metafile
+}
+
+/** Writes the library into `folder`, an entry for each of the package's. Packages are not bundled: they are the embedder's to update. */
+export async function bundleLibrary(folder) {
+  return bundle(['lib/index.ts', 'lib/json-schema.ts'], folder, { packages: 'external' })
+}
+
+async function bundle(entryPoints, folder, options) {
+  const { metafile, outputFiles } = await build({
     absWorkingDir: ROOT,
-    entryPoints: ['cli/main.ts'],
+    entryPoints,
     outdir: folder,
     bundle: true,
     splitting: true,
@@ -28,13 +40,19 @@ export async function bundle(folder) {
     platform: 'node',
     target: 'node20',
     tsconfig: join(ROOT, 'tsconfig.build.json'),
-    external: NOT_BUNDLED,
-    banner: { js: REQUIRE },
     legalComments: 'none',
+    // It is how comments are left out; what is written is laid out again.
+    minifyWhitespace: true,
     metafile: true,
+    write: false,
     logLevel: 'warning',
+    ...options,
   })
-  writeFileSync(join(folder, 'LICENSES.txt'), licences(Object.keys(metafile.inputs)))
+  for (const { path, text } of outputFiles) {
+    const { code } = await transform(text, { loader: 'js', target: 'node20' })
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, code)
+  }
   return metafile
 }
 
@@ -51,4 +69,4 @@ function licences(files) {
 }
 
 const isProgram = process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
-if (isProgram) await bundle(join(ROOT, 'dist/cli'))
+if (isProgram) await Promise.all([bundleProgram(join(ROOT, 'dist/cli')), bundleLibrary(join(ROOT, 'dist/lib'))])

@@ -78,8 +78,8 @@ const lanes = [...Array.from({ length: AT_ONCE }, () => computing), groups.filte
 async function buildProgram() {
   const root = join(here, '..')
   const folder = join(root, 'node_modules/.cache/meshd-program')
-  const { bundle } = await import('../cli/bundle.js')
-  const metafile = await bundle(join(folder, 'dist/cli'))
+  const { bundleProgram } = await import('../cli/bundle.js')
+  const metafile = await bundleProgram(join(folder, 'dist/cli'))
   forgetOld(join(folder, 'dist/cli'), new Set(Object.keys(metafile.outputs).map((path) => basename(path))))
   writeFileSync(join(folder, 'bundle.json'), JSON.stringify(metafile))
   for (const path of ['package.json', 'cli/meshd.js']) {

@@ -137,6 +137,12 @@ async function use(t: TestContext, home: string): Promise<void> {
     ]) {
       assert.ok(existsSync(join(installed, name)), name)
     }
+    // The library is one file for each entry and one for what they share; what it imports stays the embedder's to update.
+    const modules = readdirSync(join(installed, 'dist/lib'), { recursive: true }).filter((name) =>
+      /\.js$/.test(String(name)),
+    )
+    assert.equal(modules.length, 3, modules.join())
+    assert.match(readFileSync(join(installed, 'dist/lib/index.js'), 'utf8'), /from "@multiformats\/multiaddr"/)
     const licences = readFileSync(join(installed, 'dist/cli/LICENSES.txt'), 'utf8')
     for (const name of ['yargs', 'cbor-x', '@noble/curves'])
       assert.match(licences, new RegExp(`^${name} \\d.*MIT$`, 'm'))
