@@ -15,6 +15,7 @@ import { countNumbers, type Spans, without } from '../../lib/flood/spans.ts'
 import type { Suspicion } from '../../lib/flood/suspicions.ts'
 import { WANT_BYTES_MAX, WANT_NUMBERS_MAX, WANT_RANGES_MAX } from '../../lib/limits.ts'
 import { seeded } from '../crypto/seeded.ts'
+import { rounds } from '../tools/all-tests.ts'
 import { plainOriginKey } from './fake-store.ts'
 
 const A = plainOriginKey(1)
@@ -305,7 +306,7 @@ test('claims that are dropped or closed leave nothing behind', () => {
 })
 
 test('whatever several neighbours claim and give, nothing is asked twice at once, and all that is held comes', () => {
-  for (let seed = 1; seed <= 120; seed++) {
+  for (let seed = 1; seed <= rounds(60, 120); seed++) {
     const random = seeded(seed)
     const node = new Node()
     const sides = Array.from({ length: 2 + random.below(4) }, () => node.side())

@@ -9,6 +9,7 @@ import { decodeHave, encodeHave } from '../../lib/flood/repair-frames.ts'
 import { FrameType } from '../../lib/framing/frames.ts'
 import { EPOCHS_PER_ORIGIN_MAX } from '../../lib/limits.ts'
 import { seeded } from '../crypto/seeded.ts'
+import { rounds } from '../tools/all-tests.ts'
 import { plainBundle, plainOriginKey } from './fake-store.ts'
 import { RepairNetwork, type RepairNode } from './repair-network.ts'
 
@@ -57,7 +58,7 @@ test('a node that comes later gets everything, and then all is quiet', () => {
 })
 
 test('whatever links fail and return, in the end everybody has everything that anybody holds', () => {
-  for (let seed = 1; seed <= 60; seed++) {
+  for (let seed = 1; seed <= rounds(30, 60); seed++) {
     const random = seeded(seed)
     const count = 2 + random.below(7)
     const network = new RepairNetwork(count, () => (random.below(3) === 0 ? { commitMs: 1 + random.below(300) } : {}))

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MeshError } from '../../lib/index.ts'
+import { rounds } from '../tools/all-tests.ts'
 import { chance } from '../virtual/chance.ts'
 import { lineOf, VirtualMesh, type VirtualNode } from '../virtual/mesh.ts'
 import { NameTable } from '../virtual/world.ts'
@@ -197,7 +198,7 @@ test('disconnect also stops a seed from being dialled', async () => {
 })
 
 test('two nodes that dial each other at the same time keep one link, and nobody goes down or loses a message', async () => {
-  for (let seed = 0; seed < 40; seed++) {
+  for (let seed = 0; seed < rounds(20, 40); seed++) {
     const mesh = new VirtualMesh(seed)
     mesh.network.chunkBytesMax = seed % 2 === 0 ? null : 60
     const delayMs = 1 + (seed % 5)

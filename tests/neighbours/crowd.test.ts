@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { rounds } from '../tools/all-tests.ts'
 import { Crowd, personOf } from './crowd.ts'
 
 function assertHolds(crowd: Crowd, what: string): void {
@@ -53,7 +54,7 @@ test('two halves that lost each other find together again within two minutes of 
 test('nodes come and go for an hour, and the network stays whole', () => {
   const crowd = fromOneSeed(9, 30)
   crowd.run(120_000)
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < rounds(30, 60); round++) {
     const numbers = [...crowd.nodes.keys()]
     const [leaving, known] = [numbers[(round * 7) % numbers.length]!, numbers[(round * 11 + 3) % numbers.length]!]
     if (leaving === known) continue

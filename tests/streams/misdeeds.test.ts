@@ -14,6 +14,7 @@ import { StreamRegistry } from '../../lib/streams/registry.ts'
 import { StreamResetError } from '../../lib/streams/reset-codes.ts'
 import { Streams } from '../../lib/streams/streams.ts'
 import { seeded } from '../crypto/seeded.ts'
+import { rounds } from '../tools/all-tests.ts'
 import { turn } from './pair.ts'
 
 /** A listener, and the evil dialer's pen. */
@@ -282,7 +283,7 @@ test('frames that are none of streams are left to others', () => {
 
 test('whatever frames come, they are taken, or a remote fault, and nothing else', async () => {
   const random = seeded(23)
-  for (let round = 0; round < 300; round++) {
+  for (let round = 0; round < rounds(150, 300); round++) {
     const victim = new Victim()
     try {
       for (let i = 0; i < 200; i++) {

@@ -9,6 +9,7 @@ import { Seen } from '../../../lib/flood/seen.ts'
 import type { SubscribeOptions } from '../../../lib/types.ts'
 import { seeded } from '../../crypto/seeded.ts'
 import { keyPairOf } from '../../identity/nodes.ts'
+import { rounds } from '../../tools/all-tests.ts'
 import { type Arrival, bundleOf, EPOCH, Shelf } from './shelf.ts'
 
 const from = keyPairOf(1).identity.id
@@ -385,7 +386,7 @@ test('many gaps whose time is over are given up at once, in order', () => {
 })
 
 test('in whatever order bundles arrive, each run is told in its own, and what is missing is told as a gap', async () => {
-  for (let seed = 1; seed <= 60; seed++) {
+  for (let seed = 1; seed <= rounds(30, 60); seed++) {
     const { below } = seeded(seed)
     const shelf = new Shelf()
     const heard = new Map<string, number[]>()
