@@ -5,6 +5,7 @@ import { bytesKey, utf8 } from '../bytes.ts'
 import type { Bundle } from '../flood/bundle.ts'
 import { ageAt } from '../flood/bundle.ts'
 import type { ReaderOffset, ScanBounds, Sift, StoredBundle, TakenNumbers } from '../flood/bundle-store.ts'
+import { include, union } from '../flood/spans.ts'
 import type { Clock, Database, DatabaseEntry } from '../io/world.ts'
 import { currentPlace, numberKey, prefixRange, readNumber, runBytes, runKey, Table, textKey } from './keys.ts'
 import { type DiskRecord, readCurrent, readNumberValue, readOffsetValue, readRanges, readRecord } from './layout.ts'
@@ -110,10 +111,23 @@ export class DiskReader {
 
   *taken(): Generator<TakenNumbers> {
     for (const { key, value } of this.#paged(...prefixRange(Table.taken, new Uint8Array(0)))) {
-      const ranges = readRanges(value)?.ranges
-      if (ranges === undefined) continue
+      const head = readRanges(value)
+      // Damaged: what lies below it is there all the same.
+      const below = head?.below === 0 ? [] : this.#takenBelow(key.subarray(1))
+      const ranges = union(below, head?.ranges ?? [])
+      if (ranges.length === 0) continue
       yield { originKey: bytesKey(key.subarray(1, 33)), epoch: readNumber(key, 33), ranges }
     }
+  }
+
+  /** What the leaves of an origin and epoch have; a range that was parted between two of them in one piece. */
+  #takenBelow(run: Uint8Array): number[] {
+    const ranges: number[] = []
+    for (const { value } of this.#database.range(...prefixRange(Table.takenLeaf, run))) {
+      const leaf = readRanges(value)?.ranges ?? []
+      for (let i = 0; i < leaf.length; i += 2) include(ranges, leaf[i]!, leaf[i + 1]!)
+    }
+    return ranges
   }
 
   offset(name: string): ReaderOffset | null {

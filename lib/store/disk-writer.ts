@@ -214,7 +214,7 @@ export class DiskWriter {
     for (const [arrival, ageMs] of ages) transaction.setAge(arrival, ageMs)
     if (!this.#isPruneDue) return transaction
     this.#isPruneDue = !transaction.prune(PRUNE_STEPS)
-    for (const key of this.#sweep.next()) transaction.forgetTaken(key)
+    for (const run of this.#sweep.next()) transaction.forgetTaken(run)
     return transaction
   }
 

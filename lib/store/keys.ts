@@ -6,11 +6,13 @@
 //   body      arrival                       BODY_HEAD and the sealed bytes
 //   sequence  origin, epoch, first          its arrival
 //   expiry    time, arrival                 when a bundle that expires out of turn is to be looked at
-//   taken     origin, epoch                 the numbers ever stored, and when the last one came
-//   held      origin, epoch, block          the numbers held of one block of 65,536
+//   taken     origin, epoch                 the highest of the numbers ever stored, and when the last one came
+//   held      origin, epoch, block          the highest of the numbers held of one block of 65,536
 //   current   origin, topic                 the current value: its arrival, numbers and size
 //   place     arrival                       origin and topic of the current value that came then
 //   offset    name                          where a reader stands
+//   takenLeaf origin, epoch, last           those of `taken` that it has no room for: range-rows.ts
+//   heldLeaf  origin, epoch, last           those of `held`
 
 export const Table = {
   state: 1,
@@ -23,6 +25,8 @@ export const Table = {
   current: 8,
   place: 9,
   offset: 10,
+  takenLeaf: 11,
+  heldLeaf: 12,
 } as const
 export type Table = (typeof Table)[keyof typeof Table]
 
@@ -33,7 +37,7 @@ const TWO_32 = 2 ** 32
 
 export const STATE_KEY: Uint8Array = Uint8Array.of(Table.state)
 
-/** Numbers held are kept in blocks of so many, so that no record grows with what is held. */
+/** Numbers held are kept in blocks of so many: what of a block is held is one set of ranges. */
 export const BLOCK_NUMBERS = 65_536
 
 /** A whole number up to 2^53 - 1 in 8 bytes, big-endian. */
@@ -73,7 +77,7 @@ export function expiryKey(atMs: number, arrival: number): Uint8Array {
   return key
 }
 
-/** Origin and epoch: what keys of three tables go on with. `originKey` has one character for each byte. */
+/** Origin and epoch: what keys of five tables go on with. `originKey` has one character for each byte. */
 export function runBytes(originKey: string, epoch: number): Uint8Array {
   const bytes = new Uint8Array(RUN_BYTES)
   writeText(bytes, 0, originKey)
@@ -88,8 +92,12 @@ export function takenKey(run: Uint8Array): Uint8Array {
   return key
 }
 
-/** A bundle's place by its first number, or a block of what is held. */
-export function runKey(table: typeof Table.sequence | typeof Table.held, run: Uint8Array, value: number): Uint8Array {
+/** A bundle's place by its first number, a block of what is held, or a leaf of ranges by the last number that it covers. */
+export function runKey(
+  table: typeof Table.sequence | typeof Table.held | typeof Table.takenLeaf | typeof Table.heldLeaf,
+  run: Uint8Array,
+  value: number,
+): Uint8Array {
   const key = new Uint8Array(1 + RUN_BYTES + 8)
   key[0] = table
   key.set(run, 1)

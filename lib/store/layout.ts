@@ -6,8 +6,10 @@ import type { ReaderOffset } from '../flood/bundle-store.ts'
 import { readVarint, varintLength, writeVarint } from '../framing/varint.ts'
 import { readNumber, readUint32, writeNumber, writeText, writeUint32 } from './keys.ts'
 
-/** Another version of keys or values is another number here, and its database is set aside. */
-export const FORMAT_VERSION = 1
+/** Another version of keys or values is another number here, and a database that is not among those read is set aside. */
+export const FORMAT_VERSION = 2
+/** In version 1 a set of ranges was one row, however many it had. Such a row reads as a head that has no leaves. */
+const FORMAT_VERSION_MIN = 1
 
 /** What is known of a bundle beside its bytes, from its arrival on. */
 export interface RecordNumbers {
@@ -152,8 +154,9 @@ export function stateValue(state: DiskState, networkId: Uint8Array): Uint8Array 
 
 /** Null for another format or another network. */
 export function readState(value: Uint8Array, networkId: Uint8Array): DiskState | null {
-  if (value.length !== STATE_HEAD_BYTES + STATE_FIELDS.length * 8 || readUint32(value, 0) !== FORMAT_VERSION)
-    return null
+  if (value.length !== STATE_HEAD_BYTES + STATE_FIELDS.length * 8) return null
+  const version = readUint32(value, 0)
+  if (version < FORMAT_VERSION_MIN || version > FORMAT_VERSION) return null
   for (let i = 0; i < 32; i++) if (value[4 + i] !== networkId[i]) return null
   const state = { ...EMPTY_STATE }
   STATE_FIELDS.forEach((field, i) => {
@@ -162,8 +165,20 @@ export function readState(value: Uint8Array, networkId: Uint8Array): DiskState |
   return state
 }
 
-/** 8 bytes of a number, then the ranges as differences: first, last - first, next first - last, … */
-export function rangesValue(stamp: number, ranges: readonly number[]): Uint8Array {
+/** Ranges of one set of numbers, as far as one row has them: see range-rows.ts. */
+export interface DiskRanges {
+  /** When the set last grew, by the store's time; 0 where nobody asks. */
+  readonly stamp: number
+  /** How many ranges lie in rows below this one. */
+  readonly below: number
+  readonly ranges: number[]
+}
+
+const BELOW_MAX = 0xffff
+const STAMP_MAX = 2 ** 48 - 1
+
+/** `below` in 2 bytes, `stamp` in 6, then the ranges as differences: first, last - first, next first - last, … */
+export function rangesValue(stamp: number, below: number, ranges: readonly number[]): Uint8Array {
   let length = 8
   let before = 0
   for (const bound of ranges) {
@@ -171,7 +186,9 @@ export function rangesValue(stamp: number, ranges: readonly number[]): Uint8Arra
     before = bound
   }
   const value = new Uint8Array(length)
-  writeNumber(value, 0, stamp)
+  writeNumber(value, 0, Math.min(stamp, STAMP_MAX))
+  value[0] = Math.min(below, BELOW_MAX) >> 8
+  value[1] = Math.min(below, BELOW_MAX)
   let at = 8
   before = 0
   for (const bound of ranges) {
@@ -181,7 +198,7 @@ export function rangesValue(stamp: number, ranges: readonly number[]): Uint8Arra
   return value
 }
 
-export function readRanges(value: Uint8Array | null): { stamp: number; ranges: number[] } | null {
+export function readRanges(value: Uint8Array | null): DiskRanges | null {
   if (value === null || value.length < 8) return null
   const ranges: number[] = []
   let bound = 0
@@ -192,7 +209,9 @@ export function readRanges(value: Uint8Array | null): { stamp: number; ranges: n
     ranges.push(bound)
     at = step.next
   }
-  return ranges.length % 2 === 0 ? { stamp: readNumber(value, 0), ranges } : null
+  if (ranges.length % 2 !== 0) return null
+  const stamp = (value[2]! * 256 + value[3]!) * 2 ** 32 + readUint32(value, 4)
+  return { stamp, below: value[0]! * 256 + value[1]!, ranges }
 }
 
 export function offsetValue({ arrival, index }: ReaderOffset): Uint8Array {

@@ -1,25 +1,27 @@
 // The numbers of (origin, epoch) within one transaction: which were ever stored, and which are held. Read from the database
-// when first touched, changed here, and written once at the end. Numbers held lie in blocks, so that what a bundle costs
-// does not grow with what is held beside it.
+// as they are touched, changed here, and written once at the end. What a bundle costs does not grow with what is known or
+// held beside it: range-rows.ts.
 
-import { exclude, include } from '../flood/spans.ts'
+import { bytesKey } from '../bytes.ts'
 import type { Database, DatabaseChange } from '../io/world.ts'
 import { EPOCHS_PER_ORIGIN_MAX, RANGES_PER_EPOCH_MAX } from '../limits.ts'
-import { BLOCK_NUMBERS, prefixRange, runBytes, runKey, Table, takenKey } from './keys.ts'
-import { rangesValue, readRanges } from './layout.ts'
+import { BLOCK_NUMBERS, prefixRange, RUN_BYTES, readNumber, runBytes, runKey, Table, takenKey } from './keys.ts'
+import { RangeRows } from './range-rows.ts'
 
 interface RunDraft {
   /** Origin and epoch, as in keys. */
   readonly bytes: Uint8Array
-  taken: number[] | null
+  taken: RangeRows | null
   /** By block; only those that were touched. */
-  readonly held: Map<number, number[]>
+  readonly held: Map<number, RangeRows>
 }
 
 export class RunDrafts {
   readonly #database: Database
   readonly #changes: DatabaseChange[]
   readonly #runs = new Map<string, RunDraft>()
+  /** Those whose numbers taken are taken out by this transaction. */
+  readonly #forgotten = new Set<string>()
   #last: RunDraft | null = null
   #lastOrigin = ''
   #lastEpoch = -1
@@ -37,31 +39,35 @@ export class RunDrafts {
 
   take(originKey: string, epoch: number, first: number, last: number): void {
     const run = this.#run(originKey, epoch)
-    run.taken ??= this.#readTaken(run.bytes)
-    include(run.taken, first, last)
+    run.taken ??= this.#openTaken(run.bytes)
+    run.taken.include(first, last)
     // As the seen cache does it: the lowest gap is given up, that below the first range included.
-    while (run.taken.length / 2 > RANGES_PER_EPOCH_MAX) {
-      if (run.taken[0]! > 0) run.taken[0] = 0
-      else run.taken.splice(1, 2)
-    }
+    run.taken.giveUpGaps(RANGES_PER_EPOCH_MAX)
   }
 
   hold(originKey: string, epoch: number, first: number, last: number): void {
-    this.#eachBlock(originKey, epoch, first, last, include)
+    this.#eachBlock(originKey, epoch, first, last, (block, from, to) => block.include(from, to))
   }
 
   giveUp(originKey: string, epoch: number, first: number, last: number): void {
-    this.#eachBlock(originKey, epoch, first, last, exclude)
+    this.#eachBlock(originKey, epoch, first, last, (block, from, to) => block.exclude(from, to))
+  }
+
+  /** Takes out the numbers taken of an origin and epoch, unless something of them was taken in this transaction. */
+  forgetTaken(run: Uint8Array): void {
+    const key = keyOf(bytesKey(run.subarray(0, RUN_BYTES - 8)), readNumber(run, RUN_BYTES - 8))
+    if (this.#runs.get(key)?.taken) return
+    this.#forgotten.add(key)
+    this.#changes.push({ key: takenKey(run), value: null })
+    const leaves = this.#database.range(...prefixRange(Table.takenLeaf, run))
+    for (const { key: leaf } of leaves) this.#changes.push({ key: leaf, value: null })
   }
 
   /** Writes what was changed. `nowMs` by the store's time. */
   finish(nowMs: number): void {
-    for (const { bytes, taken, held } of this.#runs.values()) {
-      if (taken !== null) this.#changes.push({ key: takenKey(bytes), value: rangesValue(nowMs, taken) })
-      for (const [block, ranges] of held) {
-        const value = ranges.length === 0 ? null : rangesValue(0, ranges)
-        this.#changes.push({ key: runKey(Table.held, bytes, block), value })
-      }
+    for (const { taken, held } of this.#runs.values()) {
+      taken?.write(this.#changes, nowMs)
+      for (const block of held.values()) block.write(this.#changes, null)
     }
   }
 
@@ -70,25 +76,32 @@ export class RunDrafts {
     epoch: number,
     first: number,
     last: number,
-    change: (ranges: number[], first: number, last: number) => void,
+    change: (block: RangeRows, first: number, last: number) => void,
   ): void {
     const run = this.#run(originKey, epoch)
     for (let from = first; from <= last; ) {
-      const block = Math.floor(from / BLOCK_NUMBERS)
-      const to = Math.min(last, (block + 1) * BLOCK_NUMBERS - 1)
-      let ranges = run.held.get(block)
-      if (ranges === undefined) {
-        ranges = readRanges(this.#database.get(runKey(Table.held, run.bytes, block)))?.ranges ?? []
-        run.held.set(block, ranges)
+      const number = Math.floor(from / BLOCK_NUMBERS)
+      const end = (number + 1) * BLOCK_NUMBERS - 1
+      let block = run.held.get(number)
+      if (block === undefined) {
+        block = new RangeRows(this.#database, {
+          headKey: runKey(Table.held, run.bytes, number),
+          leafTable: Table.heldLeaf,
+          run: run.bytes,
+          first: number * BLOCK_NUMBERS,
+          last: end,
+        })
+        run.held.set(number, block)
       }
-      change(ranges, from, to)
+      const to = Math.min(last, end)
+      change(block, from, to)
       from = to + 1
     }
   }
 
   #run(originKey: string, epoch: number): RunDraft {
     if (this.#last !== null && epoch === this.#lastEpoch && originKey === this.#lastOrigin) return this.#last
-    const key = originKey + epoch
+    const key = keyOf(originKey, epoch)
     let run = this.#runs.get(key)
     if (run === undefined) {
       run = { bytes: runBytes(originKey, epoch), taken: null, held: new Map() }
@@ -100,17 +113,23 @@ export class RunDrafts {
     return run
   }
 
-  #readTaken(run: Uint8Array): number[] {
-    const known = this.#database.get(takenKey(run))
-    if (known !== null) return readRanges(known)?.ranges ?? []
-    this.#forgetOldEpochs(run.subarray(0, 32))
-    return []
+  #openTaken(run: Uint8Array): RangeRows {
+    const place = { headKey: takenKey(run), leafTable: Table.takenLeaf, run, first: 0, last: Number.MAX_SAFE_INTEGER }
+    const origin = run.subarray(0, RUN_BYTES - 8)
+    const isForgotten = this.#forgotten.has(keyOf(bytesKey(origin), readNumber(run, RUN_BYTES - 8)))
+    const taken = new RangeRows(this.#database, place, !isForgotten)
+    if (taken.isNew) this.#forgetOldEpochs(origin)
+    return taken
   }
 
   /** A new epoch of an origin: those are forgotten that are older than all that the seen cache keeps. */
   #forgetOldEpochs(origin: Uint8Array): void {
     const keys: Uint8Array[] = []
     for (const { key } of this.#database.range(...prefixRange(Table.taken, origin))) keys.push(key)
-    for (let i = 0; i <= keys.length - EPOCHS_PER_ORIGIN_MAX; i++) this.#changes.push({ key: keys[i]!, value: null })
+    for (let i = 0; i <= keys.length - EPOCHS_PER_ORIGIN_MAX; i++) this.forgetTaken(keys[i]!.subarray(1))
   }
+}
+
+function keyOf(originKey: string, epoch: number): string {
+  return originKey + epoch
 }

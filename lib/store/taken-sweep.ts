@@ -28,7 +28,7 @@ export class TakenSweep {
     this.dueMs = time.nowMs() + FIRST_MS
   }
 
-  /** Keys to be taken out now. */
+  /** Origins and epochs, as in keys, that are to be forgotten now. */
   next(): Uint8Array[] {
     const nowMs = this.#time.nowMs()
     if (nowMs < this.dueMs) return []
@@ -38,9 +38,12 @@ export class TakenSweep {
     let last: Uint8Array | null = null
     for (const { key, value } of this.#database.range(this.#next ?? from, to)) {
       const known = readRanges(value)
-      if (known === null || known.stamp + this.#silentMs < nowMs) silent.push(key)
+      const isSilent = known === null || known.stamp + this.#silentMs < nowMs
+      if (isSilent) silent.push(key.subarray(1))
       last = key
-      if (++read === PAGE_ENTRIES) break
+      // What lies below it goes with it: at most a row for each range.
+      read += 1 + (isSilent ? (known?.below ?? 0) : 0)
+      if (read >= PAGE_ENTRIES) break
     }
     const isThrough = read < PAGE_ENTRIES || last === null
     this.#next = isThrough ? null : new Uint8Array([...last!, 0])

@@ -157,9 +157,9 @@ export class Transaction {
     this.#put(textKey(Table.offset, utf8(name)), offsetValue(offset))
   }
 
-  /** Takes out what is in the table of taken numbers under this key. */
-  forgetTaken(key: Uint8Array): void {
-    this.changes.push({ key, value: null })
+  /** Takes out the numbers taken of an origin and epoch, as in keys. */
+  forgetTaken(run: Uint8Array): void {
+    this.#runs.forgetTaken(run)
   }
 
   /** The last step: completes `changes`. */

@@ -54,6 +54,8 @@ test('each key is its table’s byte and its fields', () => {
   assert.equal(toHex(expiryKey(2, 3)), '0500000000000000020000000000000003')
   assert.equal(toHex(takenKey(run)), `06${toHex(run)}`)
   assert.equal(toHex(runKey(Table.held, run, 1)), `07${toHex(run)}0000000000000001`)
+  assert.equal(toHex(runKey(Table.takenLeaf, run, 2)), `0b${toHex(run)}0000000000000002`)
+  assert.equal(toHex(runKey(Table.heldLeaf, run, 3)), `0c${toHex(run)}0000000000000003`)
   const place = currentPlace(originKeyOf(7), utf8('a/é'))
   assert.equal(toHex(textKey(Table.current, place)), `08${origin}612fc3a9`)
   assert.equal(toHex(textKey(Table.offset, utf8('n'))), '0a6e')

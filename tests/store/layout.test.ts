@@ -42,7 +42,8 @@ test('values have the bytes that they are to have', () => {
     '0000000000000004000000000000000500000000000000060000000000000001000000000000000200000009000000080003' +
       `0701${toHex(originOf(200))}`,
   )
-  assert.equal(toHex(rangesValue(1, [3, 5, 200, 200])), '000000000000000103' + '02' + 'c301' + '00')
+  assert.equal(toHex(rangesValue(1, 0, [3, 5, 200, 200])), '000000000000000103' + '02' + 'c301' + '00')
+  assert.equal(toHex(rangesValue(2, 258, [3, 5])), '0102' + '000000000002' + '0302')
   assert.equal(toHex(offsetValue({ arrival: 5, index: 6 })), '00000000000000050000000000000006')
   assert.equal(
     toHex(currentValue({ arrival: 1, epoch: 2, sequence: 3, bytes: 4, isRemoval: true })),
@@ -51,7 +52,7 @@ test('values have the bytes that they are to have', () => {
   assert.equal(toHex(numberValue(258)), '0000000000000102')
   assert.equal(
     toHex(stateValue(EMPTY_STATE, NETWORK)).slice(0, 8 + 64 + 16),
-    `00000001${'03'.repeat(32)}0000000000000001`,
+    `00000002${'03'.repeat(32)}0000000000000001`,
   )
 })
 
@@ -60,7 +61,9 @@ test('what was written is what is read, at the borders too', () => {
   const endless = readRecord(recordValue({ ...record, timeToLiveS: 2 ** 40 }, 0, false))!
   assert.equal(endless.timeToLiveS, 2 ** 32 - 1)
   for (const ranges of [[], [0, 0], [0, 2 ** 53 - 1], [1, 1, 3, 3, 2 ** 52, 2 ** 53 - 1]]) {
-    assert.deepEqual(readRanges(rangesValue(9, ranges)), { stamp: 9, ranges })
+    assert.deepEqual(readRanges(rangesValue(9, 0, ranges)), { stamp: 9, below: 0, ranges })
+    const stamp = 2 ** 48 - 1
+    assert.deepEqual(readRanges(rangesValue(stamp, 65_535, ranges)), { stamp, below: 65_535, ranges })
   }
   const state = { ...EMPTY_STATE, nextArrival: 2 ** 53 - 1, bytes: 5, unixMs: 1_800_000_000_000 }
   assert.deepEqual(readState(stateValue(state, NETWORK), NETWORK), state)
@@ -85,7 +88,7 @@ test('cut short or with something behind it, a value is none', () => {
 })
 
 test('ranges that end in the middle are none', () => {
-  const value = rangesValue(1, [300, 400, 1_000, 2_000])
+  const value = rangesValue(1, 0, [300, 400, 1_000, 2_000])
   const whole = new Set([8, 8 + 3, value.length])
   for (let length = 0; length <= value.length; length++) {
     assert.equal(readRanges(value.subarray(0, length)) !== null, whole.has(length), `${length} bytes`)
@@ -95,8 +98,16 @@ test('ranges that end in the middle are none', () => {
 test('another network and another version are told apart', () => {
   const value = stateValue(EMPTY_STATE, NETWORK)
   assert.equal(readState(value, new Uint8Array(32)), null)
-  value[3] = 2
+  value[3] = 3
   assert.equal(readState(value, NETWORK), null)
+  value[3] = 0
+  assert.equal(readState(value, NETWORK), null)
+})
+
+test('the version before is read too', () => {
+  const value = stateValue({ ...EMPTY_STATE, bundles: 7 }, NETWORK)
+  value[3] = 1
+  assert.equal(readState(value, NETWORK)?.bundles, 7)
 })
 
 test('random bytes are read as something or nothing, and never throw but for numbers past 2^53', () => {

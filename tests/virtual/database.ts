@@ -16,8 +16,11 @@ export class MemoryDisk {
   isStuck = false
   /** Reading throws. */
   isUnreadable = false
-  /** Commits that were taken. */
+  /** Commits that were taken, and the bytes of keys and values that they had. */
   commitCount = 0
+  committedBytes = 0
+  /** Entries that were read, one by one or in ranges. */
+  readCount = 0
   readonly #damaged = new Set<string>()
   #setAsideCount = 0
 
@@ -54,7 +57,13 @@ export class MemoryDisk {
 
   /** Overwrites one value behind the store's back, with what a value reads as that the disk did not keep. */
   spoil(path: string, key: Uint8Array): void {
-    this.#databases.get(path)!.set(key, new Uint8Array(0))
+    this.overwrite(path, key, new Uint8Array(0))
+  }
+
+  /** Puts one value, or takes it out (null), behind the store's back. */
+  overwrite(path: string, key: Uint8Array, value: Uint8Array | null): void {
+    if (value === null) this.#databases.get(path)!.delete(key)
+    else this.#databases.get(path)!.set(key, value)
   }
 
   /** Another disk with the same databases. */
@@ -80,6 +89,7 @@ class VirtualDatabase implements Database {
 
   get(key: Uint8Array): Uint8Array | null {
     this.#check()
+    this.#disk.readCount++
     const value = this.#map.get(key)
     return value === undefined ? null : copyBytes(value)
   }
@@ -90,6 +100,7 @@ class VirtualDatabase implements Database {
     const end = this.#map.placeOf(to)
     for (let i = 0; i < end - begin; i++) {
       const { key, value } = this.#map.at(options.reverse ? end - 1 - i : begin + i)
+      this.#disk.readCount++
       yield { key: copyBytes(key), value: copyBytes(value) }
     }
   }
@@ -113,6 +124,7 @@ class VirtualDatabase implements Database {
     if (this.#disk.isFull) throw new MeshError('data-folder', 'cannot write: the disk is full')
     for (const { key, value } of changes) {
       if (key.length < 1 || key.length > 512) throw new Error(`a key of ${key.length} bytes`)
+      this.#disk.committedBytes += key.length + (value?.length ?? 0)
       if (value === null) this.#map.delete(key)
       else this.#map.set(copyBytes(key), copyBytes(value))
     }
