@@ -56,6 +56,8 @@ export interface BundleStore {
   readonly firstArrival: number
   /** Calls that gave less than there is, because it could not be read just then. Always 0 in memory. */
   readonly readFailures: number
+  /** Rows that calls have read on the disk and given nothing of, so far. Always 0 in memory, where looking costs next to nothing. */
+  readonly vainRows: number
   /** More waits for the disk than should: sources of bundles should pause until `eased`. Never true in memory. */
   readonly isBehind: boolean
 

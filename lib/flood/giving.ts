@@ -6,6 +6,7 @@ import type { Bundle } from './bundle.ts'
 import type { BundleStore, Sift, StoredBundle } from './bundle-store.ts'
 import { type EpochNumbers, encodeGiven, type Want } from './repair-frames.ts'
 import { common, type Spans, touches } from './spans.ts'
+import type { VainReads } from './vain-reads.ts'
 
 /** One step gives no more than this, looks no more often into the store, and looks for no more numbers in vain. */
 const STEP_BUNDLES = 64
@@ -17,6 +18,11 @@ const RETAINED_LOOKS_MAX = 256
 /** Units of work (see `Repair.tick`) for a look into the store and for a bundle. */
 const LOOK_COST = 1
 const BUNDLE_COST = 4
+/** For a row of the disk that was read in vain, and for a number that was looked for in vain in any store. */
+const VAIN_ROW_COST = 1 / 4
+const VAIN_NUMBER_COST = 1 / 8
+/** Rows that a link may have read in vain before it has to wait for what others have booked: what honest wants have beside. */
+const VAIN_ROWS_UNBOOKED_MAX = 512
 /** Answers of more than ANSWER_BYTES_MAX that may wait to be sent at a time, over all links: their bytes are copies. */
 export const LONG_ANSWERS_MAX = 8
 
@@ -38,6 +44,10 @@ export class Giving {
   readonly #link: GivingLink
   readonly #counters: { given: number }
   readonly #longAnswers: LongAnswers
+  readonly #vainReads: VainReads
+  /** Rows read in vain that are not booked yet, and when this link may go on after those that are. */
+  #vainRows = 0
+  #resumeMs = Number.NEGATIVE_INFINITY
   #answer: Answer | null = null
   /** All of an answer is queued; it has not left. */
   #isLeaving = false
@@ -46,16 +56,24 @@ export class Giving {
   #next: Want | null = null
   #isClosed = false
 
-  constructor(store: BundleStore, link: GivingLink, counters: { given: number }, longAnswers: LongAnswers) {
+  /** `longAnswers` and `vainReads` are those of all links. */
+  constructor(
+    store: BundleStore,
+    link: GivingLink,
+    counters: { given: number },
+    longAnswers: LongAnswers,
+    vainReads: VainReads,
+  ) {
     this.#store = store
     this.#link = link
     this.#counters = counters
     this.#longAnswers = longAnswers
+    this.#vainReads = vainReads
   }
 
-  /** True: `work` has something to do, now. */
-  get isBusy(): boolean {
-    return this.#answer !== null
+  /** When `work` has something to do; infinite: nothing is asked for; in the past or minus infinite: at once. */
+  nextDeadlineMs(): number {
+    return this.#answer === null ? Number.POSITIVE_INFINITY : this.#resumeMs
   }
 
   /** The neighbour asks. While it is being answered, only its newest want waits. */
@@ -65,13 +83,15 @@ export class Giving {
   }
 
   /** One step of the answer. Returns the work that it was. */
-  work(): number {
+  work(nowMs: number): number {
     const answer = this.#answer
-    if (answer === null) return 0
+    if (answer === null || nowMs < this.#resumeMs) return 0
     const step = { looks: 0, numbers: 0, bundles: 0 }
-    const { readFailures } = this.#store
+    const { readFailures, vainRows: vainRowsBefore } = this.#store
     answer.advance(step, (bundle) => this.#link.give(bundle))
     this.#counters.given += step.bundles
+    const vainRows = this.#store.vainRows - vainRowsBefore
+    this.#book(vainRows, nowMs)
     if (this.#store.readFailures > readFailures) answer.breakOff()
     if (answer.isOver && answer.hasFailed) {
       this.#answer = null
@@ -82,7 +102,8 @@ export class Giving {
       const { request, more } = answer
       this.#link.conclude(encodeGiven({ request, more }), () => this.#left())
     }
-    return 1 + step.looks * LOOK_COST + step.bundles * BUNDLE_COST + Math.ceil(step.numbers / 8)
+    const vainCost = Math.max(vainRows * VAIN_ROW_COST, step.numbers * VAIN_NUMBER_COST)
+    return 1 + step.looks * LOOK_COST + step.bundles * BUNDLE_COST + Math.ceil(vainCost)
   }
 
   /** The link is gone. */
@@ -91,6 +112,13 @@ export class Giving {
     this.#answer = null
     this.#next = null
     this.#end()
+  }
+
+  #book(vainRows: number, nowMs: number): void {
+    this.#vainRows += vainRows
+    if (this.#vainRows <= VAIN_ROWS_UNBOOKED_MAX) return
+    this.#resumeMs = this.#vainReads.book(this.#vainRows, nowMs)
+    this.#vainRows = 0
   }
 
   /** An answer begins: the most bytes that it may have. */

@@ -21,6 +21,7 @@ import { Settling } from './settling.ts'
 import { touches, without } from './spans.ts'
 import { Suspicions } from './suspicions.ts'
 import { Telling } from './telling.ts'
+import { VainReads } from './vain-reads.ts'
 
 /** Before what is claimed is asked for: time for eager copies to come. */
 export const CLAIM_WAIT_MS = 200
@@ -116,6 +117,7 @@ export class Repair {
   readonly #world: AskingWorld
   readonly #asked = new AskedNumbers()
   readonly #longAnswers: LongAnswers = { count: 0 }
+  readonly #vainReads = new VainReads()
   readonly #arriving = new Arriving()
   readonly #lateness = new Lateness()
   readonly #sides = new Map<string, Side>()
@@ -199,7 +201,7 @@ export class Repair {
       overdue: (originKey, why, nowMs) => this.#options.trees.overdue(link.key, originKey, why, nowMs),
       settled: (claim, nowMs) => settling.add(claim, nowMs),
     })
-    const giving = new Giving(store, link, this.counters, this.#longAnswers)
+    const giving = new Giving(store, link, this.counters, this.#longAnswers, this.#vainReads)
     this.#isAdditionNoted = false
     const side: Side = { link, upMs: nowMs, claims, telling, asking, giving, settling }
     this.#sides.set(link.key, side)
@@ -318,7 +320,7 @@ export class Repair {
       const part = this.#turn % PARTS
       if (part === 0) cost += telling.work(nowMs)
       else if (part === 1) cost += asking.work(nowMs)
-      else cost += part === 2 ? giving.work() : settling.work(nowMs)
+      else cost += part === 2 ? giving.work(nowMs) : settling.work(nowMs)
     }
   }
 
@@ -326,8 +328,8 @@ export class Repair {
   nextDeadlineMs(): number {
     let nextMs = Number.POSITIVE_INFINITY
     for (const { telling, asking, giving, settling } of this.#order) {
-      if (giving.isBusy) return Number.NEGATIVE_INFINITY
-      nextMs = Math.min(nextMs, telling.nextDeadlineMs(), asking.nextDeadlineMs(), settling.nextDeadlineMs())
+      nextMs = Math.min(nextMs, telling.nextDeadlineMs(), asking.nextDeadlineMs())
+      nextMs = Math.min(nextMs, giving.nextDeadlineMs(), settling.nextDeadlineMs())
     }
     return nextMs
   }

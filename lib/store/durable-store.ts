@@ -83,6 +83,10 @@ export class DurableStore implements BundleStore {
     return this.#writer.state.windowBegin
   }
 
+  get vainRows(): number {
+    return this.#reader.vainRows
+  }
+
   get isBehind(): boolean {
     return this.#writer.isBehind
   }
@@ -107,7 +111,11 @@ export class DurableStore implements BundleStore {
     ageMsMax: number,
     bounds: ScanBounds,
   ): StoredBundle[] {
-    return this.#reading(() => this.#reader.scanSequences(originKey, epoch, first, last, ageMsMax, bounds), [])
+    const { lastArrival } = this
+    return this.#reading(
+      () => this.#reader.scanSequences(originKey, epoch, first, last, ageMsMax, lastArrival, bounds),
+      [],
+    )
   }
 
   find(originKey: string, epoch: number, sequence: number): StoredBundle | null {

@@ -55,6 +55,7 @@ export class MemoryStore implements BundleStore {
   readonly holdings: Holdings
   readonly isBehind = false
   readonly readFailures = 0
+  readonly vainRows = 0
   readonly #clock: Clock
   readonly #bytesMax: number
   readonly #ageMsMax: number

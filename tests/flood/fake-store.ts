@@ -50,6 +50,9 @@ export class FakeStore implements BundleStore {
   /** How often a scan of sequences was made, and how many bundles it looked at. */
   scans = 0
   looked = 0
+  /** What is looked at and not given counts as read from a disk. */
+  isOnDisk = false
+  vainRows = 0
 
   constructor(options: FakeStoreOptions = {}) {
     this.#nowMs = options.nowMs ?? (() => 0)
@@ -148,6 +151,7 @@ export class FakeStore implements BundleStore {
       return []
     }
     const row = this.#rows.get(rowKey(originKey, epoch)) ?? []
+    const before = this.looked
     const found: Held[] = []
     for (let at = placeIn(row, first); at < row.length && row[at]!.bundle.first <= last; at++) {
       if (found.length === bounds.bundlesMax) break
@@ -155,7 +159,10 @@ export class FakeStore implements BundleStore {
       const held = row[at]!
       if (ageAt(held.bundle, this.#nowMs()) <= ageMsMax || this.#isCurrent(held)) found.push(held)
     }
-    return bounded(found, bounds)
+    const given = bounded(found, bounds)
+    // As on a disk: its place and its record.
+    if (this.isOnDisk) this.vainRows += (this.looked - before - given.length) * 2
+    return given
   }
 
   find(originKey: string, epoch: number, sequence: number): StoredBundle | null {
