@@ -125,7 +125,7 @@ export const HANDSHAKE_TIMEOUT_MS = 5_000
 export const SOCKET_UNSENT_BYTES_MAX = 262_144
 export const LINK_QUEUE_BYTES_MAX: number = 8 * 1_048_576
 export const LINK_QUEUE_FRAMES_MAX = 16_384
-/** Bytes that all neighbours together may be owed. */
+/** Bytes that all neighbours together may be owed; one never more bundles than is left of it. */
 export const ALL_QUEUES_BYTES_MAX: number = 64 * 1_048_576
 export const WRITE_STALL_MS = 30_000
 /** Work for one link before the others get their turn. */

@@ -140,15 +140,17 @@ export class SendQueue {
 
   /**
    * Whether `offer` would take a bundle with a body of so many bytes. Only bundles count against their bound: what a
-   * neighbour asked for goes beside them, in its own share, and must not keep the new ones out.
+   * neighbour asked for goes beside them, in its own share, and must not keep the new ones out. No neighbour may be owed more of
+   * them than is left for all: so however many take hardly anything, as much as one of these holds is left for the others.
    */
   wouldTake(bodyLength: number): boolean {
     if (this.#bytes === 0) return true
-    if (this.#budget.bytes + bodyLength > this.#budget.bytesMax) return false
+    const leftBytes = this.#budget.bytesMax - this.#budget.bytes
+    if (bodyLength > leftBytes) return false
     if (this.#bundleBytes === 0) return true
     return (
       !this.#stalled &&
-      this.#bundleBytes + bodyLength <= LINK_QUEUE_BYTES_MAX &&
+      this.#bundleBytes + bodyLength <= Math.min(LINK_QUEUE_BYTES_MAX, leftBytes) &&
       this.#classes.bundle.length < LINK_QUEUE_FRAMES_MAX
     )
   }

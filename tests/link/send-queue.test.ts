@@ -284,14 +284,36 @@ test('bundles are taken up to the frames of the queue and not one further', () =
   assert.equal(queue.offer(plainFrame(0x10, EMPTY)), false)
 })
 
-test('bundles are taken up to the bytes of all queues together, but an empty queue always takes one', () => {
+test('no queue holds more bundles than are left for all, but an empty one always takes one', () => {
   const budget = budgetOf(1_000)
   const [queue, other] = [new SendQueue(budget), new SendQueue(budget)]
-  assert.equal(queue.offer(plainFrame(0x10, new Uint8Array(900))), true)
-  assert.equal(queue.wouldTake(85), false)
-  assert.equal(queue.wouldTake(84), true)
+  assert.equal(queue.offer(plainFrame(0x10, new Uint8Array(400))), true)
+  assert.equal(queue.wouldTake(168), true)
+  assert.equal(queue.wouldTake(169), false)
   assert.equal(other.offer(plainFrame(0x10, new Uint8Array(200))), true)
-  assert.equal(other.offer(plainFrame(0x10, EMPTY)), false)
+  assert.equal(other.wouldTake(152), true)
+  assert.equal(other.wouldTake(153), false)
+  assert.equal(queue.offer(plainFrame(0x10, EMPTY)), false)
+  const third = new SendQueue(budget)
+  assert.equal(third.offer(plainFrame(0x10, new Uint8Array(900))), true)
+  assert.equal(third.offer(plainFrame(0x10, EMPTY)), false)
+})
+
+test('however many neighbours read nothing, one that reads has half a megabyte waiting and no gap', () => {
+  const budget = budgetOf()
+  const stuck = Array.from({ length: 62 }, () => new SendQueue(budget))
+  const reading = new SendQueue(budget)
+  const record = new Uint8Array(65_519)
+  for (let round = 0; round < 400; round++) {
+    // Eight bundles in one turn of the event loop, and then the link's turn to send.
+    for (let i = 0; i < 8; i++) {
+      for (const queue of stuck) queue.offer(plainFrame(0x10, new Uint8Array(62_000)))
+      assert.equal(reading.offer(plainFrame(0x10, new Uint8Array(62_000))), true)
+    }
+    while (reading.fill(record, 0, record.length, 0) > 0);
+  }
+  assert.ok(budget.bytes <= budget.bytesMax)
+  assert.ok(stuck.every((queue) => queue.isStalled))
 })
 
 test('once it was full, a queue takes no bundle until it is empty: one stall makes one gap', () => {
