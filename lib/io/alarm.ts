@@ -3,6 +3,9 @@
 
 import type { Clock, Timer } from './world.ts'
 
+/** Timers stand still while the machine is suspended, deadlines do not: how late one may be met after that. */
+const LOOK_MS = 600_000
+
 export class Alarm {
   readonly #clock: Clock
   readonly #ring: () => void
@@ -39,8 +42,7 @@ export class Alarm {
   #arm(): void {
     this.#timer?.cancel()
     this.#timerMs = this.#deadlineMs
-    // Timers of more than 2^31 - 1 ms fire at once in Node; a day is often enough to look again.
-    const delayMs = Math.min(Math.max(0, this.#deadlineMs - this.#clock.nowMs()), 86_400_000)
+    const delayMs = Math.min(Math.max(0, this.#deadlineMs - this.#clock.nowMs()), LOOK_MS)
     this.#timer = this.#clock.timer(Math.ceil(delayMs), () => {
       this.#timer = null
       this.#timerMs = Number.POSITIVE_INFINITY

@@ -1,16 +1,26 @@
 // Time as this machine gives it. Not a scheduler: who needs many deadlines keeps them and asks for one timer.
 // Part of the door to the world (docs/protocol.md has no section for it).
 
+import { uptime } from 'node:os'
 import process from 'node:process'
+import { Suspension } from './suspension.ts'
 import type { Clock, Timer } from './world.ts'
 
 /** Half the function calls of `performance.now()`, which checks its `this`; a message takes some ten readings. */
 const readNs = process.hrtime.bigint
 
+/** Elsewhere the monotonic clock goes on while the machine is suspended. */
+const suspension = process.platform === 'linux' ? new Suspension(() => uptime() * 1_000, awakeMs()) : null
+
+function awakeMs(): number {
+  return Number(readNs()) / 1e6
+}
+
 /** The real clock. Its timers keep the process alive until they have run or are cancelled. */
 export const nodeClock: Clock = {
   nowMs(): number {
-    return Number(readNs()) / 1e6
+    const nowMs = awakeMs()
+    return suspension === null ? nowMs : nowMs + suspension.totalMs(nowMs)
   },
 
   unixMs(): number {

@@ -13,11 +13,11 @@ export interface Timer {
 }
 
 export interface Clock {
-  /** Monotonic milliseconds, fractional. Its zero means nothing. */
+  /** Monotonic milliseconds, fractional, for which the machine was suspended included. Its zero means nothing. */
   nowMs(): number
   /** Milliseconds since the Unix epoch; may jump. */
   unixMs(): number
-  /** Runs once after `delayMs` (0 to 2^31 - 1). Keeps the process alive until it has run or is cancelled. */
+  /** Runs once after `delayMs` (0 to 2^31 - 1), later by what the machine is suspended meanwhile. Keeps the process alive until it has run or is cancelled. */
   timer(delayMs: number, run: () => void): Timer
   /** Runs after everything that this turn of the event loop brings has been handled. */
   endOfTurn(run: () => void): void

@@ -51,6 +51,18 @@ test('a deadline that is pushed back again and again costs no timer each', () =>
   assert.deepEqual(rings, [lastMs + 100])
 })
 
+test('a deadline that passed while the machine was suspended rings within ten minutes of waking', () => {
+  const { clock, alarm, rings } = setUp()
+  const deadlineMs = clock.nowMs() + 8 * 3_600_000
+  alarm.set(deadlineMs)
+  clock.advance(60_000)
+  // Timers stood still, and the clock shows ten hours more.
+  const nowMs = clock.nowMs.bind(clock)
+  clock.nowMs = () => nowMs() + 36_000_000
+  clock.advance(600_000)
+  assert.equal(rings.length, 1)
+})
+
 test('hastening brings a deadline nearer and never puts it off', () => {
   const { clock, alarm, rings } = setUp()
   const nowMs = clock.nowMs()
