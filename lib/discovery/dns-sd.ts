@@ -2,7 +2,7 @@
 // they are sent and what is made of them is mdns-link.ts's and mdns-candidates.ts's. RFC 6763 (DNS-SD), RFC 6762 section 10
 // (times to live); docs/protocol.md, "Discovery".
 
-import { textOf } from '../bytes.ts'
+import { textOf, utf8 } from '../bytes.ts'
 import { parseIp } from '../identity/ip.ts'
 import { peerIdOf, publicKeyOfPeerId } from '../identity/peer-id.ts'
 import type { DnsRecord, InterfaceAddress } from '../io/world.ts'
@@ -17,6 +17,8 @@ export const OTHER_TTL_S = 4_500
 /** One interface rarely has more, and the packet must stay below one Ethernet frame. */
 const ADDRESSES_MAX = 8
 const TEXTS_MAX = 16
+/** RFC 1035 section 2.3.4. */
+const LABEL_BYTES_MAX = 63
 
 /** What a node says of itself. */
 export interface OwnService {
@@ -67,6 +69,16 @@ export function recordsOf(own: OwnService, addresses: readonly InterfaceAddress[
 /** DNS names compare without regard to case (RFC 6762 section 16). */
 export function sameName(a: string, b: string): boolean {
   return a.length === b.length && a.toLowerCase() === b.toLowerCase()
+}
+
+/**
+ * Whether a name is an instance of the service that can be written as it came (RFC 6763 section 4.1.1: one label, which may have
+ * dots). Names are read as text: bytes that are no UTF-8 become three each there, and a dot parts what is written. A label that got
+ * too long or empty would make the whole packet unreadable in which it stands.
+ */
+export function isInstance(name: string): boolean {
+  const label = name.slice(0, -SERVICE.length - 1)
+  return sameName(name, instanceName(label)) && utf8(label).length <= LABEL_BYTES_MAX && !label.split('.').includes('')
 }
 
 /**

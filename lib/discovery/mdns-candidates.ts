@@ -3,7 +3,7 @@
 
 import { bytesOfIp4, bytesOfIp6, parseIp, scopeOf } from '../identity/ip.ts'
 import type { Clock, DnsPacket, DnsRecord, Endpoint } from '../io/world.ts'
-import { OTHER_TTL_S, readService, readText, SERVICE } from './dns-sd.ts'
+import { isInstance, OTHER_TTL_S, readService, readText, SERVICE } from './dns-sd.ts'
 import type { MdnsLink } from './mdns-link.ts'
 
 /** A node of our network that says it can be dialled there. `host` is an IP literal, with a zone where it is link-local IPv6. */
@@ -146,8 +146,9 @@ export class Candidates {
   ): void {
     if (record.type !== 'PTR' || key !== SERVICE || typeof record.data !== 'string') return
     const instance = record.data
+    // Our questions and known answers name it: one that others cannot read would spoil them.
+    if (!isInstance(instance)) return
     const instanceKey = instance.toLowerCase()
-    if (!instanceKey.endsWith(`.${SERVICE}`)) return
     let entry = this.#find(instanceKey, link)
     const ttlS = Math.min(record.ttl ?? 0, OTHER_TTL_S)
     if (ttlS <= 0) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { base32 } from 'multiformats/bases/base32'
 import { concatBytes, utf8 } from '../../lib/bytes.ts'
-import { isKnown, readService, readText, recordsOf, sameName } from '../../lib/discovery/dns-sd.ts'
+import { isInstance, isKnown, readService, readText, recordsOf, sameName } from '../../lib/discovery/dns-sd.ts'
 import { peerIdBytes, peerIdOf } from '../../lib/identity/peer-id.ts'
 
 const key = new Uint8Array(32).fill(9)
@@ -61,4 +61,18 @@ test('a record is known when name, type and data are the same and half of its li
 test('names compare without regard to case', () => {
   assert.equal(sameName('_Meshd._TCP.local', '_meshd._tcp.LOCAL'), true)
   assert.equal(sameName('a.local', 'b.local'), false)
+})
+
+test('an instance is one label that can be written as it was read', () => {
+  for (const label of ['BdfeSB12', 'x', 'some name.with dots', 'ä'.repeat(31), 'X'.repeat(63), '\ufffd'.repeat(21)]) {
+    assert.ok(isInstance(`${label}._meshd._tcp.local`), label)
+    assert.ok(isInstance(`${label}._MESHD._tcp.Local`), label)
+  }
+  // The last one is what becomes of 22 bytes that are no UTF-8.
+  for (const label of ['', '.', 'a..b', '.a', 'a.', '..a', 'X'.repeat(64), 'ä'.repeat(32), '\ufffd'.repeat(22)]) {
+    assert.ok(!isInstance(`${label}._meshd._tcp.local`), label)
+  }
+  for (const name of ['', '_meshd._tcp.local', 'x_meshd._tcp.local', 'x._other._tcp.local', 'x._meshd._tcp.local.']) {
+    assert.ok(!isInstance(name), name)
+  }
 })

@@ -428,6 +428,32 @@ test('an instance that is only named is asked for its details within a second, t
   assert.equal(node.found.length, 1)
 })
 
+test('an instance whose name cannot be written back is neither asked about nor named as known', () => {
+  const lan = new FakeLan()
+  const node = nodeOn(lan.host('10.0.0.1'), 1)
+  node.discovery.start()
+  lan.clock.advance(100_000)
+  const before = lan.of('query', '10.0.0.1').length
+  // As a decoder gives a label of 63 bytes that are no UTF-8, and one with dots.
+  for (const label of ['\ufffd'.repeat(63), 'a..b', '.']) {
+    const name = `${label}.${SERVICE}`
+    const answers = announcement(9).answers.map((record) =>
+      record.type === 'PTR' ? { ...record, data: name } : { ...record, name },
+    )
+    lan.send({ type: 'response', answers: answers.slice(0, 1) }, STRANGER)
+    lan.clock.advance(1_200)
+    lan.send({ type: 'response', answers }, STRANGER)
+    lan.clock.advance(100_000)
+  }
+  const queries = lan.of('query', '10.0.0.1').slice(before)
+  assert.ok(queries.length > 0)
+  const own = { name: SERVICE, type: 'PTR', ttl: 4500, class: 'IN', data: node.instance }
+  for (const { packet } of queries) {
+    assert.deepEqual(packet.questions, [{ name: SERVICE, type: 'PTR' }])
+    assert.deepEqual(packet.answers, [own])
+  }
+})
+
 test('a candidate is reported once a minute at most while nothing changes, and at once when something does', () => {
   const lan = new FakeLan()
   const node = nodeOn(lan.host('10.0.0.1'), 1)
