@@ -29,12 +29,15 @@ export class Aftermath {
       this.#backToBook(target, step, livedLong, nowMs)
       return null
     }
-    if (step.kind === 'ours') {
+    // A name leads elsewhere as nodes come and go, and to several at once.
+    const isName = target.address.kind !== 'ip4' && target.address.kind !== 'ip6'
+    if (step.kind === 'ours' && !isName) {
       target.state = { kind: 'ours' }
       return null
     }
     let untilMs = nowMs
-    if (step.kind === 'retry') untilMs += livedLong ? target.backoff.soon() : target.backoff.failed()
+    if (step.kind === 'retry' || step.kind === 'ours')
+      untilMs += livedLong ? target.backoff.soon() : target.backoff.failed()
     else untilMs += target.backoff.failedForLong()
     if (step.kind === 'wait') untilMs = nowMs + step.waitMs
     untilMs = this.banEndMs(target, nowMs) ?? untilMs

@@ -22,7 +22,8 @@ export class Gate {
     const running = dialler.get(attempt)
     if (running === undefined) return refusal(GoodbyeCode.shuttingDown, 'aborted', 'this dial was given up')
     running.proven = identity
-    running.target.prove(identity)
+    // A name may lead to ourselves and to its peer.
+    if (identity.key !== this.#admission.own.key) running.target.prove(identity)
     const verdict = this.judge(identity, 'out', attempt, nowMs)
     if (!verdict.ok) return verdict
     const proceeding = dialler.proceedingTo(identity.key)

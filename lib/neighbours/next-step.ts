@@ -17,7 +17,7 @@ export type NextStep =
   | { readonly kind: 'wait'; readonly waitMs: number }
   /** Drop the address; it may be told to us again. */
   | { readonly kind: 'forget' }
-  /** It is our own: keep it, so that we know, and never dial it again. */
+  /** It is our own: keep it, so that we know, and never dial it again; a name is tried again with the usual back-off. */
   | { readonly kind: 'ours' }
 
 /**
@@ -34,7 +34,7 @@ export type NextStep =
  * | 5 misbehaviour | the length of a first ban |
  * | 6 idle | asked for: as code 2; candidate: forgotten until someone names it again |
  * | 6 on a link that the other end dialled | asked for: back-off, for the wish is our own; candidate: as code 2 |
- * | 7 self | never |
+ * | 7 self | never; a name: back-off |
  * | unknown | as code 0 |
  */
 export function nextStep(goodbyeCode: number | null, asked: boolean, direction: 'in' | 'out' = 'out'): NextStep {

@@ -38,6 +38,45 @@ test('connect resolves with the peer id once both ends have the link', async () 
   await mesh.stop()
 })
 
+test('a name that leads to ourselves too is a seed like any other', async () => {
+  const others = '10.0.0.2'
+  for (const hosts of [['10.0.0.1'], ['10.0.0.1', others], [others, '10.0.0.1']]) {
+    const mesh = new VirtualMesh()
+    const names = new NameTable()
+    names.set('mesh.example', hosts)
+    const a = await mesh.started(1, { seeds: ['mesh.example:6374'] }, { names })
+    // Nobody else is there yet.
+    await mesh.time.run(600_000)
+    assert.equal(a.of('dialFailed').filter(({ retryInMs }) => retryInMs === null).length, 0)
+    names.set('mesh.example', hosts.includes(others) ? hosts : [...hosts, others])
+    const b = await mesh.started(2)
+    await mesh.linked(a, b)
+    const failed = a.of('dialFailed').length
+    await mesh.time.run(600_000)
+    assert.equal(a.of('dialFailed').length, failed)
+    await mesh.stop()
+  }
+})
+
+test('a name that leads to ourselves and to a neighbour is not dialled', async () => {
+  for (const hosts of [
+    ['10.0.0.1', '10.0.0.2'],
+    ['10.0.0.2', '10.0.0.1'],
+  ]) {
+    const mesh = new VirtualMesh()
+    const names = new NameTable()
+    const a = await mesh.started(1, { seeds: ['mesh.example:6374'] }, { names })
+    const b = await mesh.started(2)
+    await mesh.join(b, a)
+    names.set('mesh.example', hosts)
+    await mesh.time.run(120_000)
+    const asked = names.asked.length
+    await mesh.time.run(600_000)
+    assert.equal(names.asked.length, asked)
+    await mesh.stop()
+  }
+})
+
 test('connect rejects with the reason, and the address is not dialled again', async () => {
   const mesh = new VirtualMesh()
   const names = new NameTable()
