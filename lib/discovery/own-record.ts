@@ -1,5 +1,5 @@
-// This node's own node record, as it stands now: signed anew only when its addresses have changed. docs/protocol.md, "Node
-// records".
+// This node's own node record, as it stands now: signed anew only when its addresses have changed, or the machine's clock was set
+// forward: of two records others go by the one that says that it was issued later. docs/protocol.md, "Node records".
 
 import type { Primitives } from '../crypto/primitives.ts'
 import { type Address, formatAddress } from '../identity/address.ts'
@@ -10,6 +10,8 @@ import type { Clock } from '../io/world.ts'
 
 /** Asking the machine for its interfaces costs as much as a signature. */
 const ADDRESSES_MS = 5_000
+/** No clock drifts so far in a day. One that was behind at the start issued a record that an earlier run's may outdo. */
+const SET_FORWARD_MS = 60_000
 
 export interface OwnRecordOptions {
   readonly keyPair: KeyPair
@@ -23,6 +25,9 @@ export interface OwnRecordOptions {
 export class OwnRecord {
   readonly #options: OwnRecordOptions
   #current: { readonly key: string; readonly bytes: Uint8Array | null; readonly asOfMs: number } | null = null
+  #issuedAtMs = 0
+  /** What the wall clock was ahead of the monotonic one when the record was signed. */
+  #aheadMs = 0
 
   constructor(options: OwnRecordOptions) {
     this.#options = options
@@ -30,11 +35,14 @@ export class OwnRecord {
 
   /** The record, or null when this node listens nowhere. At most 5 s behind the machine's addresses. */
   bytes(): Uint8Array | null {
-    const nowMs = this.#options.clock.nowMs()
+    const { clock } = this.#options
+    const nowMs = clock.nowMs()
     if (this.#current !== null && nowMs - this.#current.asOfMs < ADDRESSES_MS) return this.#current.bytes
     const addresses = this.#options.addresses()
     const key = addresses.map(formatAddress).join(' ')
-    const bytes = this.#current?.key === key ? this.#current.bytes : this.#sign(addresses)
+    const wasSetForward = clock.unixMs() - nowMs - this.#aheadMs >= SET_FORWARD_MS
+    const isCurrent = this.#current?.key === key && !wasSetForward
+    const bytes = isCurrent ? this.#current!.bytes : this.#sign(addresses)
     this.#current = { key, bytes, asOfMs: nowMs }
     return bytes
   }
@@ -42,6 +50,10 @@ export class OwnRecord {
   #sign(addresses: readonly Address[]): Uint8Array | null {
     if (addresses.length === 0) return null
     const { keyPair, network, primitives, clock } = this.#options
-    return encodeNodeRecord(keyPair, network, Math.max(0, Math.floor(clock.unixMs())), addresses, primitives)
+    const unixMs = clock.unixMs()
+    this.#aheadMs = unixMs - clock.nowMs()
+    // Later than the one before also where the clock was set back.
+    this.#issuedAtMs = Math.max(this.#issuedAtMs + 1, Math.floor(unixMs))
+    return encodeNodeRecord(keyPair, network, this.#issuedAtMs, addresses, primitives)
   }
 }

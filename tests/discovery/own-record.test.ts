@@ -36,3 +36,35 @@ test('the record is signed anew only when the addresses change, and they are loo
   assert.ok(second.issuedAtMs > decodeNodeRecord(first, network, identities, primitives).issuedAtMs)
   assert.equal(asked, 4)
 })
+
+test('each record is issued later than the one before, whatever the clock does', () => {
+  const clock = new FakeClock()
+  const { keyPair, network, primitives, identities } = contextOf(1, clock)
+  const place = (port: number): readonly Address[] => [parseAddress(`192.0.2.1:${port}`)]
+  let addresses = place(1)
+  let aheadMs = 0
+  const unixMs = clock.unixMs.bind(clock)
+  clock.unixMs = () => unixMs() + aheadMs
+  const record = new OwnRecord({ keyPair, network, primitives, clock, addresses: () => addresses })
+  const issuedAtMs = (): number => {
+    clock.skip(5_000)
+    return decodeNodeRecord(record.bytes()!, network, identities, primitives).issuedAtMs
+  }
+  const first = issuedAtMs()
+  assert.equal(first, unixMs())
+  // Set back by a day, and then the node moves.
+  aheadMs = -86_400_000
+  assert.equal(issuedAtMs(), first)
+  addresses = place(2)
+  assert.equal(issuedAtMs(), first + 1)
+  // Before 1970.
+  aheadMs = -1e13
+  addresses = place(3)
+  assert.equal(issuedAtMs(), first + 2)
+  // Set right again: others may know a record of an earlier run that was issued meanwhile.
+  aheadMs = 0
+  const last = issuedAtMs()
+  assert.equal(last, unixMs())
+  aheadMs = 59_000
+  assert.equal(issuedAtMs(), last)
+})
