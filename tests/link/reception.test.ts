@@ -6,7 +6,7 @@ import type { Endpoint } from '../../lib/io/world.ts'
 import { HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, HANDSHAKES_PER_TURN_MAX, NEWCOMERS_MAX } from '../../lib/limits.ts'
 import type { Opened } from '../../lib/link/opening.ts'
 import { PREAMBLE, Sniffer } from '../../lib/link/preamble.ts'
-import { addressBlock, Reception } from '../../lib/link/reception.ts'
+import { Reception } from '../../lib/link/reception.ts'
 import { keyPairOf } from '../identity/nodes.ts'
 import { contextOf, startOpening } from './ends.ts'
 import { FakeClock } from './fake-clock.ts'
@@ -241,9 +241,54 @@ test('closing ends all that is not open yet', () => {
   assert.equal(desk.clock.timerCount, 0)
 })
 
-test('an address is itself, and an IPv6 address its /64', () => {
-  assert.equal(addressBlock('192.0.2.1'), '192.0.2.1')
-  assert.equal(addressBlock('2001:db8::1'), addressBlock('2001:db8::ffff:1'))
-  assert.notEqual(addressBlock('2001:db8::1'), addressBlock('2001:db8:0:1::1'))
-  assert.equal(addressBlock('fe80::1%eth0'), addressBlock('fe80::2'))
+test('whoever holds all places from many addresses of one site gives way to a newcomer from elsewhere', () => {
+  const desk = new Desk()
+  for (let i = 0; i < NEWCOMERS_MAX; i++) desk.newcomer(`2001:db8:1:${i.toString(16)}::1`)
+  assert.deepEqual(desk.codes, [])
+  desk.newcomer('2001:db8:1:ffff::1')
+  assert.deepEqual(desk.codes, ['too-many-handshakes'])
+  assert.equal(desk.refused[0]?.remote.host, '2001:db8:1:ffff::1')
+  const [dialled, accepted] = memoryPair(desk.clock, '192.0.2.7')
+  desk.reception.accept(accepted)
+  // The oldest of them.
+  assert.equal(desk.refused[1]?.remote.host, '2001:db8:1:0::1')
+  startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null, keep: false })
+  desk.clock.settle()
+  assert.equal(desk.opened.length, 1)
+})
+
+test('on one network, whoever holds all places from a few addresses gives way to a newcomer with another', () => {
+  const desk = new Desk()
+  for (let i = 0; i < NEWCOMERS_MAX; i++) desk.newcomer(`192.0.2.${100 + (i % 32)}`)
+  for (let i = 0; i < HALF_OPEN_PER_ADDRESS_MAX - 1; i++) desk.newcomer('192.0.2.7')
+  assert.deepEqual(
+    desk.refused.map(({ remote }) => remote.host),
+    Array.from({ length: HALF_OPEN_PER_ADDRESS_MAX - 1 }, (_, i) => `192.0.2.${100 + i}`),
+  )
+})
+
+test('a crowd of which each has an address of its own keeps its places', () => {
+  const desk = new Desk()
+  for (let i = 0; i < NEWCOMERS_MAX; i++) desk.newcomer(`198.51.${i}.1`)
+  desk.newcomer('192.0.2.7')
+  assert.deepEqual(desk.codes, ['too-many-handshakes'])
+  assert.equal(desk.refused[0]?.remote.host, '192.0.2.7')
+})
+
+test('whoever holds all handshakes up holds up his own: a newcomer from elsewhere has the next turn', () => {
+  const desk = new Desk()
+  const stuck = Array.from({ length: 200 }, (_, i) => {
+    const socket = desk.newcomer(`192.0.2.${100 + (i % 25)}`)
+    socket.write(PREAMBLE)
+    return socket
+  })
+  desk.clock.settle()
+  const [dialled, accepted] = memoryPair(desk.clock, '192.0.2.7')
+  desk.reception.accept(accepted)
+  startOpening(contextOf(1, desk.clock), dialled, { initiator: true, expected: null, keep: false })
+  desk.clock.settle()
+  assert.equal(desk.opened.length, 0)
+  stuck[0]!.end()
+  desk.clock.settle()
+  assert.equal(desk.opened.length, 1)
 })
