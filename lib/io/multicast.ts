@@ -5,6 +5,7 @@ import { createSocket } from 'node:dgram'
 import { createRequire } from 'node:module'
 import { BlockList, isIPv6 } from 'node:net'
 import type multicastDnsPackage from 'multicast-dns'
+import { isPlausible, screened } from './dns-screen.ts'
 import { plainHost } from './endpoint.ts'
 import type { DnsPacket, DnsRecord, Endpoint, InterfaceAddress, Multicast, MulticastSocket } from './world.ts'
 
@@ -13,7 +14,7 @@ const GROUP_IP6 = 'ff02::fb'
 const WAITING_MAX = 16
 /** How long `close` waits for packets on their way out, goodbyes among them. */
 const CLOSE_MS = 500
-/** A packet of 9,000 bytes (RFC 6762 section 17) with real names does not hold more; the rest is not looked at. */
+/** Of each kind; the rest is not looked at. */
 const RECORDS_MAX = 128
 
 /** The package is loaded by the first who needs it: many nodes do without. It is a CommonJS one, so that this takes no turn. */
@@ -33,17 +34,15 @@ function open(on: InterfaceAddress, events: Events): MulticastSocket {
   let underWay = 0
   let allSent: (() => void) | null = null
 
-  // A socket of our own for IPv6: by default it would get the IPv4 packets of port 5353 as well.
-  const mdns =
-    on.family === 'ip4'
-      ? multicastDns({ interface: on.host, bind: '0.0.0.0' })
-      : multicastDns({
-          type: 'udp6',
-          ip: GROUP_IP6,
-          interface: `::%${zoneOf(on)}`,
-          bind: '::',
-          socket: createSocket({ type: 'udp6', reuseAddr: true, ipv6Only: true }),
-        })
+  // Ours, so that nothing is decoded which is not worth it; and by default an IPv6 one would get the IPv4 packets of its port as well.
+  const isIp4 = on.family === 'ip4'
+  const socket = screened(
+    createSocket(isIp4 ? { type: 'udp4', reuseAddr: true } : { type: 'udp6', reuseAddr: true, ipv6Only: true }),
+    (bytes, { address }) => isOnLink(plainHost(address)) && isPlausible(bytes),
+  )
+  const mdns = isIp4
+    ? multicastDns({ interface: on.host, bind: '0.0.0.0', socket })
+    : multicastDns({ type: 'udp6', ip: GROUP_IP6, interface: `::%${zoneOf(on)}`, bind: '::', socket })
 
   // A failure to bind is emitted twice; the second time says nothing new.
   let bindFailed = false
@@ -64,7 +63,7 @@ function open(on: InterfaceAddress, events: Events): MulticastSocket {
   })
   mdns.on('packet', (raw: unknown, info: { address: string; port: number }) => {
     const from: Endpoint = { host: plainHost(info.address), port: info.port }
-    if (closing !== null || !isOnLink(from.host)) return
+    if (closing !== null) return
     const packet = packetOf(raw)
     if (packet === null) return
     try {
