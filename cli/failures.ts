@@ -12,6 +12,9 @@ export const EXIT: {
   readonly timedOut: 4
 } = Object.freeze({ done: 0, failed: 1, wrongUsage: 2, notRunning: 3, timedOut: 4 })
 
+/** What writing to standard output fails with when its reader left, or the terminal is gone: nobody is there to be told of it. */
+export const READER_LEFT: readonly string[] = ['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED']
+
 /** Flags, environment or config file say something that cannot be. Its text: what was wrong and where; what would be right. */
 export class UsageError extends Error {
   readonly code = 'usage'

@@ -4,28 +4,43 @@
 import { homedir, hostname } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { type ParsedLine, parseLine } from './command-line.ts'
-import { EXIT, exitCodeOf, failureLine } from './failures.ts'
-import type { Host } from './mode.ts'
+import { codeOf, EXIT, exitCodeOf, Failure, failureLine, READER_LEFT } from './failures.ts'
+import type { Host, OutputStream } from './mode.ts'
 import type { Machine } from './sources.ts'
+import { standardInput, standardOutput } from './standard-streams.ts'
 
 /** Runs the program with these arguments and ends the process. `version` is that of the package. */
 export async function main(args: readonly string[], version: string): Promise<void> {
   let code: number
-  // `meshd --help | head -1`: a reader that has seen enough is no failure. `run` listens too, and stops.
-  process.stdout.on('error', () => undefined)
+  let broken: Error | null = null
+  const stdout = standardOutput()
+  stdout.on('error', (error) => {
+    // `meshd --help | head -1`: a reader that has seen enough is no failure. `run` listens too, and stops.
+    if (!READER_LEFT.includes(codeOf(error))) broken ??= error
+  })
+  // Nobody is left to hear that standard error cannot be written, and what the command does is no worse for it.
+  process.stderr.on('error', () => undefined)
   try {
-    code = await obey(await parseLine(args, version, process.stdout.columns), version)
+    code = await obey(await parseLine(args, version, stdout.columns), version, stdout)
   } catch (error) {
     code = exitCodeOf(error)
     process.stderr.write(failureLine(error, wantsJson(args)))
   }
-  // What went into a pipe may not have left yet.
-  process.stdout.write('', () => process.exit(code))
+  // What went into a pipe may not have left yet, and that it never will is told a turn later.
+  stdout.write('', () => setImmediate(() => process.exit(withOutput(code, broken, args))))
 }
 
-async function obey(line: ParsedLine, version: string): Promise<number> {
+/** The exit code of a command that ended with `code`: what it should have printed and did not is not done. */
+function withOutput(code: number, broken: Error | null, args: readonly string[]): number {
+  if (broken === null || code !== EXIT.done) return code
+  const failure = new Failure(codeOf(broken), `standard output failed: ${broken.message}`, { cause: broken })
+  process.stderr.write(failureLine(failure, wantsJson(args)))
+  return EXIT.failed
+}
+
+async function obey(line: ParsedLine, version: string, stdout: OutputStream): Promise<number> {
   if (line.kind === 'show') {
-    process.stdout.write(`${line.text}\n`)
+    stdout.write(`${line.text}\n`)
     return EXIT.done
   }
   switch (line.command) {
@@ -33,20 +48,20 @@ async function obey(line: ParsedLine, version: string): Promise<number> {
       const { settingsOf } = await import('./settings.ts')
       const settings = settingsOf(line.given, machine())
       const [{ run }, { Mesh }] = await Promise.all([import('./run.ts'), import('../lib/index.ts')])
-      return run(settings, { ...host(version), makeMesh: (options) => new Mesh(options) })
+      return run(settings, { ...host(version, stdout), makeMesh: (options) => new Mesh(options) })
     }
     case 'id': {
       const { settingsOf } = await import('./settings.ts')
       const settings = settingsOf(line.given, machine())
       const [{ id }, { nodeWorld }] = await Promise.all([import('./id.ts'), import('../lib/io/node.ts')])
-      return id(settings, nodeWorld(), (text) => process.stdout.write(text))
+      return id(settings, nodeWorld(), (text) => stdout.write(text))
     }
     default: {
       const [{ clientSettingsOf }, { perform }] = await Promise.all([
         import('./client/settings.ts'),
         import('./client/perform.ts'),
       ])
-      return perform(line.command, clientSettingsOf(line.given, machine()), line.words, host(version))
+      return perform(line.command, clientSettingsOf(line.given, machine()), line.words, host(version, stdout))
     }
   }
 }
@@ -61,10 +76,10 @@ function machine(): Machine {
   }
 }
 
-function host(version: string): Omit<Host, 'makeMesh'> {
+function host(version: string, stdout: OutputStream): Omit<Host, 'makeMesh'> {
   return {
-    stdin: process.stdin,
-    stdout: process.stdout,
+    stdin: standardInput(),
+    stdout,
     stderr: process.stderr,
     signals: process,
     platform: process.platform,

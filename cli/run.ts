@@ -9,7 +9,7 @@ import { LocalApi } from './api/local-api.ts'
 import { apiPlaceOf } from './api/place.ts'
 import { Chat } from './chat.ts'
 import { Confirming } from './confirming.ts'
-import { codeOf, EXIT, Failure, failureLine, UsageError } from './failures.ts'
+import { codeOf, EXIT, Failure, failureLine, READER_LEFT, UsageError } from './failures.ts'
 import { LineInput } from './input.ts'
 import { JSON_LINE_BYTES_MAX, JsonEvents } from './json-events.ts'
 import { listen, readsStore } from './listening.ts'
@@ -28,8 +28,6 @@ import { Speaker } from './speaker.ts'
 const NOTICES_UNSENT_BYTES_MAX = 1_048_576
 /** What comes through a pipe waits so long for the first link, where one may come: `echo hi | meshd`. */
 const FIRST_LINK_WAIT_MS = 5_000
-/** Standard output's reader left, or the terminal is gone: nobody is there to be told of it. */
-const READER_LEFT: readonly string[] = ['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED']
 
 /**
  * Runs a node until a signal, the user or the reader of standard output ends it. Resolves with the exit code. Rejects with

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { FROM_SOURCES, MESHD } from '../tools/program-path.ts'
@@ -114,6 +114,29 @@ test('a reader that leaves ends the node with 0', async (t) => {
   program.child.stdin.write('{"publish":1}\n')
   assert.equal(await program.exit, 0)
   assert.equal(program.err, '')
+})
+
+test('what cannot be printed is a failure', { skip: !existsSync('/dev/full') && 'no /dev/full' }, () => {
+  const full = openSync('/dev/full', 'w')
+  const tell = (...args: string[]): [number | null, string] => {
+    const { status, stderr } = spawnSync(process.execPath, [MESHD, ...args], { stdio: ['ignore', full, 'pipe'] })
+    return [status, stderr.toString()]
+  }
+  const [code, text] = tell('--version')
+  assert.equal(code, 1)
+  assert.match(text, /^meshd: standard output failed: ENOSPC/)
+  const [jsonCode, json] = tell('--help', '--json')
+  assert.deepEqual([jsonCode, JSON.parse(json).error.code], [1, 'ENOSPC'])
+  closeSync(full)
+})
+
+test('a folder as standard input is no empty input', { skip: process.platform === 'win32' && 'POSIX only' }, () => {
+  const input = openSync('/', 'r')
+  const args = [MESHD, ...LOCAL, '--ephemeral', '--exit-after-input']
+  const { status, stderr } = spawnSync(process.execPath, args, { stdio: [input, 'pipe', 'pipe'] })
+  closeSync(input)
+  assert.equal(status, 1)
+  assert.match(stderr.toString(), /standard input failed: EISDIR/)
 })
 
 test('a checkout that was not built runs from its sources', async (t) => {

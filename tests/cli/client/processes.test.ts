@@ -5,7 +5,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { MESHD } from '../../tools/program-path.ts'
-import { folder, LOCAL, meshd, type Program } from '../program.ts'
+import { folder, LOCAL, meshd, Program } from '../program.ts'
 
 async function run(
   context: TestContext,
@@ -123,4 +123,23 @@ test('a node that keeps nothing is found by the socket that both were told', asy
   assert.equal(await second.exit, 1)
   assert.match(second.err, /"local-api","text":"a node answers at/)
   assert.equal(await node.stop(), 0)
+})
+
+test('what cannot be told on standard error ends nothing', {
+  skip: !existsSync('/dev/full') && 'no /dev/full',
+}, async (t) => {
+  const dir = folder(t)
+  const node = meshd(t, ['--json', ...LOCAL, '--data-dir', join(dir, 'node'), '--name', 'node'])
+  const other = meshd(t, ['--json', ...LOCAL, '--data-dir', join(dir, 'other'), '--seed', await addressOf(node)])
+  await other.sees(/"node-up".*"name":"node"/)
+  const args = ['reply', 'q', '--json', '--exec', 'echo no >&2; exit 3', '--data-dir', join(dir, 'node')]
+  const shell = ['-c', 'exec "$0" "$@" 2>/dev/full', process.execPath, MESHD, ...args]
+  const replying = new Program(t, '/bin/sh', shell)
+  await replying.sees(/"replying"/)
+  for (let i = 0; i < 2; i++) {
+    const [code, , err] = await run(t, ['request', 'node', 'q', 'x', '--data-dir', join(dir, 'other')])
+    assert.deepEqual([code, err], [1, 'meshd: no\n'])
+  }
+  assert.equal(await replying.stop(), 0)
+  for (const one of [other, node]) assert.equal(await one.stop(), 0)
 })
