@@ -2,6 +2,7 @@
 // kept. Reads the file by the piece; trying again is for cp-command.ts. docs/files.md.
 
 import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
 import { reasonOf } from '../../lib/errors.ts'
@@ -13,6 +14,8 @@ import { hashFile } from './partial.ts'
 const PIECE_BYTES = 262_144
 /** While this end looks through its file, it says that it is still there. */
 const STILL_THERE_MS = 15_000
+/** A named pipe without a writer would be waited for where no signal reaches. Windows has none of that kind. */
+const NO_WAIT: number = constants.O_NONBLOCK ?? 0
 
 export interface SenderEvents {
   /** The talk has begun; bytes up to `from` need not be sent. */
@@ -36,16 +39,31 @@ export interface SourceFile {
 export async function openSource(path: string, name: string): Promise<SourceFile> {
   let handle: FileHandle
   try {
-    handle = await open(path, 'r')
+    handle = await open(path, constants.O_RDONLY | NO_WAIT)
   } catch (cause) {
     throw new Failure('bad-file', `cannot read ${path}: ${reasonOf(cause)}`, { cause })
   }
-  const stat = await handle.stat()
-  if (!stat.isFile()) {
+  try {
+    const stat = await handle.stat()
+    if (!stat.isFile()) {
+      throw new Failure('bad-file', `${path} is no file; a folder can go as an archive, or through meshd pipe`)
+    }
+    if (stat.size === 0 && (await hasByte(handle))) {
+      throw new Failure('bad-file', `${path} does not tell its size; it can go as a copy, or through meshd pipe`)
+    }
+    return { handle, offer: { name, size: stat.size, mtimeMs: wholeMs(stat.mtimeMs) } }
+  } catch (error) {
     await handle.close()
-    throw new Failure('bad-file', `${path} is no file; a folder can go as an archive, or through meshd pipe`)
+    throw error
   }
-  return { handle, offer: { name, size: stat.size, mtimeMs: wholeMs(stat.mtimeMs) } }
+}
+
+/** Files that the system makes while they are read, those of /proc, have the size 0. Rejects with Failure `bad-file`. */
+async function hasByte(handle: FileHandle): Promise<boolean> {
+  const { bytesRead } = await handle.read(new Uint8Array(1), 0, 1, 0).catch((cause: unknown) => {
+    throw unreadable(cause)
+  })
+  return bytesRead > 0
 }
 
 /**

@@ -1,8 +1,20 @@
 // `meshd cp` against a receiver in the same process: what it does when things break, and what it shows.
 
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { EventEmitter } from 'node:events'
-import { mkdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
@@ -263,6 +275,27 @@ test('what is no file, or has no name that can be sent, is told before anything 
   await assert.rejects(copy(command(join(path, '.hidden')), door, host), { code: 'usage' })
   await assert.rejects(copy(command(join(path, 'none'), { name: 'a/b' }), door, host), { code: 'usage' })
   assert.equal(door.opened, 0)
+})
+
+test('a named pipe that nobody writes to is no file, and is not waited for', {
+  skip: process.platform === 'win32' && 'POSIX only',
+  timeout: 20_000,
+}, async (t) => {
+  let pipe = ''
+  // Whoever waits for a writer all the same gets one at the end.
+  t.after(() => closeSync(openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)))
+  pipe = join(temporaryFolder(t), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const door = doorOf(() => Promise.reject(new Error('must not be opened')))
+  await assert.rejects(copy(command(pipe), door, new FakeCopyHost()), { code: 'bad-file', message: /is no file/ })
+})
+
+test('a file that hides its size is not sent as an empty one', {
+  skip: !existsSync('/proc/self/status') && 'no /proc',
+}, async () => {
+  const door = doorOf(() => Promise.reject(new Error('must not be opened')))
+  const copying = copy(command('/proc/self/status'), door, new FakeCopyHost())
+  await assert.rejects(copying, { code: 'bad-file', message: /does not tell its size/ })
 })
 
 test('a file that changes while it is sent is not passed off as one', async (t) => {
