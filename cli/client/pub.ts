@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { reasonOf } from '../../lib/errors.ts'
 import { checkTopic } from '../../lib/flood/topics.ts'
 import { PAYLOAD_BYTES_MAX } from '../../lib/limits.ts'
-import { EXIT, UsageError } from '../failures.ts'
+import { EXIT, Failure, UsageError } from '../failures.ts'
 import { LineInput } from '../input.ts'
 import { jsonLine, payloadJson } from '../json-events.ts'
 import type { InputLine } from '../lines.ts'
@@ -66,14 +66,17 @@ async function pubLines({ client, settings, host }: CommandContext, topic: strin
   const input = new LineInput(host.stdin as AsyncIterable<Uint8Array>, PAYLOAD_BYTES_MAX)
   const options = { ...(retain ? { retain } : {}), ...(ttlS === null ? {} : { ttl: ttlS }) }
   const numbers = new SentLines()
-  const body = Readable.from(
-    bodyOf(input, options, (line) => {
-      if (line.kind === 'line') return numbers.sent(line.number)
-      skipped++
-      tell(line.number, 'too-large', `it is longer than ${PAYLOAD_BYTES_MAX} bytes, the most that a message can have`)
-    }),
-    { objectMode: false },
-  )
+  const seen = (line: InputLine): void => {
+    if (line.kind === 'line') return numbers.sent(line.number)
+    skipped++
+    tell(line.number, 'too-large', `it is longer than ${PAYLOAD_BYTES_MAX} bytes, the most that a message can have`)
+  }
+  let broken: Failure | null = null
+  const failed = (cause: unknown): void => {
+    const text = `standard input failed: ${reasonOf(cause)}; nothing more was read`
+    broken = new Failure('input-failed', text, { cause })
+  }
+  const body = Readable.from(bodyOf(input, options, seen, failed), { objectMode: false })
   let sum: Sum = { published: 0, failed: 0 }
   const query = { topic, ...(confirm === 0 ? {} : { confirm, timeoutMs }) }
   for await (const lines of client.upload('/v1/publish', query, body)) {
@@ -84,16 +87,27 @@ async function pubLines({ client, settings, host }: CommandContext, topic: strin
     }
   }
   const { published, confirmed } = sum
-  const failed = sum.failed + skipped
-  if (json) host.stdout.write(jsonLine({ ...sum, failed }))
-  else host.stderr.write(`meshd: ${sumText(published, failed, confirm, confirmed)}\n`)
-  if (failed > 0) return EXIT.failed
+  const unpublished = sum.failed + skipped
+  if (json) host.stdout.write(jsonLine({ ...sum, failed: unpublished }))
+  else host.stderr.write(`meshd: ${sumText(published, unpublished, confirm, confirmed)}\n`)
+  if (broken !== null) throw broken
+  if (unpublished > 0) return EXIT.failed
   return confirmed !== undefined && confirmed < published ? EXIT.timedOut : EXIT.done
 }
 
-/** A chunk for each batch of lines, so that long input costs few writes. */
-async function* bodyOf(input: LineInput, options: object, seen: (line: InputLine) => void): AsyncGenerator<Buffer> {
-  for (let lines = await input.batch(); lines !== null; lines = await input.batch()) {
+/** A chunk for each batch of lines, so that long input costs few writes. What cannot be read ends it: what came before counts. */
+async function* bodyOf(
+  input: LineInput,
+  options: object,
+  seen: (line: InputLine) => void,
+  failed: (cause: unknown) => void,
+): AsyncGenerator<Buffer> {
+  const next = (): Promise<InputLine[] | null> =>
+    input.batch().catch((cause: unknown) => {
+      failed(cause)
+      return null
+    })
+  for (let lines = await next(); lines !== null; lines = await next()) {
     let text = ''
     for (const line of lines) {
       seen(line)

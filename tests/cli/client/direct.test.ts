@@ -5,7 +5,7 @@ import { MeshError } from '../../../lib/errors.ts'
 import type { NodeSnapshot } from '../../../lib/types.ts'
 import { startApi } from '../api/fake-api.ts'
 import { ALICE, FakeHost } from '../fake-node.ts'
-import { runCommand, settingsFor } from './run-command.ts'
+import { runCommand, settingsFor, startCommand } from './run-command.ts'
 
 const NODE = { peer: ALICE, name: 'alice', up: true } as NodeSnapshot
 
@@ -23,6 +23,18 @@ test('a message is sent from the command line or from standard input', async (t)
     [ALICE, 't', []],
   ])
   assert.deepEqual(JSON.parse(json.out), { peer: ALICE })
+})
+
+test('standard input that cannot be read sends nothing, and is told as that', async (t) => {
+  const api = await startApi(t)
+  api.mesh.nodeSnapshots = [NODE]
+  api.mesh.direct.send = () => assert.fail('it was sent')
+  const host = new FakeHost()
+  const { ended } = startCommand(api, 'send', ['alice', 't'], {}, host)
+  host.stdin.write('half of')
+  await host.until(() => host.stdin.listenerCount('readable') > 0)
+  host.stdin.destroy(new Error('read EIO'))
+  await assert.rejects(ended, { code: 'input-failed', message: 'standard input failed: read EIO' })
 })
 
 test('an answer is printed byte for byte, and made safe on a terminal', async (t) => {

@@ -47,6 +47,21 @@ test('many lines cost few writes and arrive in order', async (t) => {
   assert.deepEqual(api.mesh.publishedTexts(), lines)
 })
 
+test('standard input that cannot be read any more is told as that, behind what was published', async (t) => {
+  const api = await startApi(t)
+  const host = new FakeHost()
+  const { ended } = startCommand(api, 'pub', ['t'], {}, host)
+  host.stdin.write('one\ntwo\nhalf a line')
+  await host.until(() => api.mesh.published.length === 2)
+  host.stdin.destroy(Object.assign(new Error('read EIO'), { code: 'EIO' }))
+  await assert.rejects(ended, {
+    code: 'input-failed',
+    message: 'standard input failed: read EIO; nothing more was read',
+  })
+  assert.deepEqual(api.mesh.publishedTexts(), ['one', 'two'])
+  assert.equal(host.err, 'meshd: 2 messages published; 2 confirmed by a neighbour\n')
+})
+
 test('lines that were not published are told with their number, and the rest is', async (t) => {
   const api = await startApi(t)
   const publish = api.mesh.publish.bind(api.mesh)
