@@ -197,12 +197,12 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     return this.#run.wiring.oneToOne.direct.request(peer, topic, bytesOf(data), options)
   }
 
-  /** Takes what others `send` on exactly this topic. Throws MeshError `bad-topic`, `already-registered`. Returns what takes it back. */
+  /** Takes what others `send` on exactly this topic. Throws MeshError `bad-topic`, `bad-argument`, `already-registered`. Returns what takes it back. */
   receive(topic: string, handler: MessageHandler): () => void {
     return this.#registrations.onMessage(topic, handler)
   }
 
-  /** Answers what others `request` on exactly this topic. Throws MeshError `bad-topic`, `already-registered`. Returns what takes it back. */
+  /** Answers what others `request` on exactly this topic. Throws MeshError `bad-topic`, `bad-argument`, `already-registered`. Returns what takes it back. */
   reply(topic: string, handler: RequestHandler): () => void {
     return this.#registrations.onRequest(topic, handler)
   }

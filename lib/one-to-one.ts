@@ -52,13 +52,15 @@ export class Registrations {
   readonly #takenBack = new Map<string, () => void>()
   #direct: Direct | null = null
 
-  /** Throws MeshError `bad-topic`, `already-registered`. Returns what takes it back. */
+  /** Throws MeshError `bad-topic`, `bad-argument`, `already-registered`. Returns what takes it back. */
   onMessage(topic: string, handler: MessageHandler): () => void {
+    checkHandler(handler)
     return this.#register(`message ${topic}`, topic, (direct) => direct.onMessage(topic, handler))
   }
 
   /** As `onMessage`. */
   onRequest(topic: string, handler: RequestHandler): () => void {
+    checkHandler(handler)
     return this.#register(`request ${topic}`, topic, (direct) => direct.onRequest(topic, handler))
   }
 
@@ -80,6 +82,12 @@ export class Registrations {
       this.#takenBack.delete(name)
     }
   }
+}
+
+/** The first message would be acknowledged, and lost. */
+function checkHandler(handler: unknown): void {
+  if (typeof handler !== 'function')
+    throw new MeshError('bad-argument', 'a handler of direct messages must be a function')
 }
 
 interface Side {

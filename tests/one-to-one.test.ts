@@ -52,6 +52,16 @@ function setUp(found: FakeLink[], standing: () => FakeLink | undefined): { clock
   return { clock, oneToOne }
 }
 
+test('what is no function takes no direct messages', () => {
+  const registrations = new Registrations()
+  for (const handler of [undefined, null, 'handler', {}]) {
+    assert.throws(() => registrations.onMessage('topic', handler as never), { code: 'bad-argument' })
+    assert.throws(() => registrations.onRequest('topic', handler as never), { code: 'bad-argument' })
+  }
+  registrations.onMessage('topic', () => {})
+  registrations.onRequest('topic', () => '')
+})
+
 test('where the link has ended since it was found, no stream is opened and nothing is left', async () => {
   const link = new FakeLink()
   const { clock, oneToOne } = setUp([link], () => undefined)

@@ -38,6 +38,8 @@ export function shortId(peerId: string): string {
  * Throws MeshError `bad-peer-id` on anything else, ids of other key types included.
  */
 export function publicKeyOfPeerId(text: string): Uint8Array {
+  // A program in plain JavaScript may give anything.
+  if (typeof text !== 'string') throw bad('it is no text')
   if (text.length > TEXT_LENGTH_MAX) throw bad('it is too long')
   const multihash = multihashOf(text)
   if (multihash.length === HEAD.length + 32 && startsWith(multihash, HEAD)) return multihash.slice(HEAD.length)

@@ -87,6 +87,12 @@ test('only keys of 32 bytes have an id', () => {
   for (const length of [0, 31, 33]) assert.throws(() => peerIdOf(new Uint8Array(length)), TypeError)
 })
 
+test('what is no text is a bad-peer-id error', () => {
+  for (const given of [undefined, null, 7, {}, ['12D3KooW'], new Uint8Array(32)]) {
+    assert.throws(() => publicKeyOfPeerId(given as never), { code: 'bad-peer-id' })
+  }
+})
+
 test('any text gives a key or a bad-peer-id error', () => {
   const random = seeded(71)
   for (let round = 0; round < 300; round++) {
