@@ -87,8 +87,11 @@ export interface Tcp {
 }
 
 export interface Names {
-  /** All IP addresses of a host name, in the resolver's order. Rejects with MeshError `name-not-found`. */
-  resolve(name: string, family: 'any' | 'ip4' | 'ip6'): Promise<readonly string[]>
+  /**
+   * All IP addresses of a host name, in the resolver's order. Rejects with MeshError `name-not-found`, and with `aborted` what has
+   * not begun; what has begun may go on.
+   */
+  resolve(name: string, family: 'any' | 'ip4' | 'ip6', signal: AbortSignal): Promise<readonly string[]>
 }
 
 /** A network interface's address, as in os.networkInterfaces(). */

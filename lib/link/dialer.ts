@@ -48,7 +48,7 @@ export class Dialer {
   async dial(address: Address, keep: boolean, signal: AbortSignal, events: DialEvents): Promise<void> {
     let outcome: Outcome | null = null
     try {
-      const hosts = await this.#resolve(address)
+      const hosts = await this.#resolve(address, signal)
       const reasons: string[] = []
       for (const host of hosts.slice(0, ADDRESSES_PER_TRY_MAX)) {
         if (signal.aborted) return
@@ -76,18 +76,18 @@ export class Dialer {
     events.failed(outcome.error, outcome.goodbyeCode, outcome.culprit)
   }
 
-  async #resolve(address: Address): Promise<readonly string[]> {
+  async #resolve(address: Address, signal: AbortSignal): Promise<readonly string[]> {
     const { names } = this.#options
     switch (address.kind) {
       case 'ip4':
       case 'ip6':
         return [address.host]
       case 'dns':
-        return names.resolve(address.host, 'any')
+        return names.resolve(address.host, 'any', signal)
       case 'dns4':
-        return names.resolve(address.host, 'ip4')
+        return names.resolve(address.host, 'ip4', signal)
       case 'dns6':
-        return names.resolve(address.host, 'ip6')
+        return names.resolve(address.host, 'ip6', signal)
     }
   }
 
