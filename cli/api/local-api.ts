@@ -1,6 +1,7 @@
 // The local API of one running node: listens on its socket while the node runs, and brings every call to an end before the
 // node stops. HTTP is loaded with the first caller, so that a node that nobody asks starts as fast as without.
 
+import { setMaxListeners } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import { createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -43,6 +44,8 @@ export class LocalApi {
     // Half-open, as http.Server has it: a caller may end its side and still read.
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
     this.#server.maxConnections = CONNECTIONS_MAX
+    // One for each stream: more than ten are no leak.
+    setMaxListeners(CONNECTIONS_MAX, this.#closing.signal)
     this.#context = {
       node,
       facts,

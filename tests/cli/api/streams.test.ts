@@ -81,6 +81,21 @@ test('what breaks one end breaks the other, with its reason', async (t) => {
   assert.equal(reset.code, 'stream-reset')
 })
 
+test('many streams at once are no reason for Node to warn of a leak', async (t) => {
+  const api = await startApi(t)
+  api.mesh.nodeSnapshots = [NODE]
+  api.mesh.direct.open = async () => pair('/x')[0]
+  const warnings: Error[] = []
+  const warned = (warning: Error): number => warnings.push(warning)
+  process.on('warning', warned)
+  const streams: DoorStream[] = []
+  for (let i = 0; i < 20; i++) streams.push(await streamDoor(api.client).open('alice', ['/x'], { signal }))
+  await turn()
+  process.off('warning', warned)
+  assert.deepEqual(warnings, [])
+  for (const stream of streams) stream.destroy()
+})
+
 test('a caller that dies in the middle is a reset, and no end', async (t) => {
   const api = await startApi(t)
   api.mesh.nodeSnapshots = [NODE]
