@@ -12,8 +12,14 @@ export const EXIT: {
   readonly timedOut: 4
 } = Object.freeze({ done: 0, failed: 1, wrongUsage: 2, notRunning: 3, timedOut: 4 })
 
-/** What writing to standard output fails with when its reader left, or the terminal is gone: nobody is there to be told of it. */
-export const READER_LEFT: readonly string[] = ['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED']
+/**
+ * Whether writing to standard output failed because its reader left, or the terminal is gone: nobody is there to be told of it. The
+ * code of a terminal that is gone is that of a broken disk as well.
+ */
+export function hasReaderLeft(error: unknown, isTerminal: boolean): boolean {
+  const code = codeOf(error)
+  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' || (code === 'EIO' && isTerminal)
+}
 
 /** Flags, environment or config file say something that cannot be. Its text: what was wrong and where; what would be right. */
 export class UsageError extends Error {

@@ -4,7 +4,7 @@
 import { homedir, hostname } from 'node:os'
 import { performance } from 'node:perf_hooks'
 import { type ParsedLine, parseLine } from './command-line.ts'
-import { codeOf, EXIT, exitCodeOf, Failure, failureLine, READER_LEFT } from './failures.ts'
+import { codeOf, EXIT, exitCodeOf, Failure, failureLine, hasReaderLeft } from './failures.ts'
 import type { Host, OutputStream } from './mode.ts'
 import type { Machine } from './sources.ts'
 import { standardInput, standardOutput } from './standard-streams.ts'
@@ -16,7 +16,7 @@ export async function main(args: readonly string[], version: string): Promise<vo
   const stdout = standardOutput()
   stdout.on('error', (error) => {
     // `meshd --help | head -1`: a reader that has seen enough is no failure. `run` listens too, and stops.
-    if (!READER_LEFT.includes(codeOf(error))) broken ??= error
+    if (!hasReaderLeft(error, stdout.isTTY === true)) broken ??= error
   })
   // Nobody is left to hear that standard error cannot be written, and what the command does is no worse for it.
   process.stderr.on('error', () => undefined)

@@ -9,7 +9,7 @@ import { LocalApi } from './api/local-api.ts'
 import { apiPlaceOf } from './api/place.ts'
 import { Chat } from './chat.ts'
 import { Confirming } from './confirming.ts'
-import { codeOf, EXIT, Failure, failureLine, READER_LEFT, UsageError } from './failures.ts'
+import { codeOf, EXIT, Failure, failureLine, hasReaderLeft, UsageError } from './failures.ts'
 import { LineInput } from './input.ts'
 import { JSON_LINE_BYTES_MAX, JsonEvents } from './json-events.ts'
 import { listen, readsStore } from './listening.ts'
@@ -92,7 +92,7 @@ async function runNode({ settings, host, input, stopping, stopped, signals, mesh
     overflowed: (count) =>
       mode.warning('slow-output', `standard output is read too slowly: ${count} lines were not printed`),
     broken: (error) => {
-      if (!READER_LEFT.includes(codeOf(error))) {
+      if (!hasReaderLeft(error, host.stdout.isTTY === true)) {
         host.stderr.write(
           failureLine(new Failure(codeOf(error), `standard output failed: ${error.message}`), settings.json),
         )

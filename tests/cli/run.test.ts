@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { hasReaderLeft } from '../../cli/failures.ts'
 import { run } from '../../cli/run.ts'
 import { MeshError } from '../../lib/errors.ts'
 import { ALICE, FakeHost, SETTINGS, start } from './fake-node.ts'
@@ -162,6 +163,14 @@ test('a standard output that fails otherwise stops the node with an error', asyn
   host.stdout.destroy(Object.assign(new Error('no space left'), { code: 'ENOSPC' }))
   assert.equal(await ended, 1)
   assert.match(host.err, /meshd: standard output failed: no space left/)
+})
+
+test('a disk that fails is no terminal that is gone', async () => {
+  const { host, ended } = await start()
+  host.stdout.destroy(Object.assign(new Error('write EIO'), { code: 'EIO' }))
+  assert.equal(await ended, 1)
+  assert.match(host.err, /meshd: standard output failed: write EIO/)
+  assert.equal(hasReaderLeft({ code: 'EIO' }, true), true)
 })
 
 test('the log level and quiet reach the notices', async () => {
