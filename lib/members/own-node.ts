@@ -1,11 +1,17 @@
-// When this node tells the network of itself anew: soon after its first neighbour is there, soon after anything has changed but
-// not more often than every 10 s, and at half of the time-to-live. Pure: time comes in. docs/protocol.md section 12.4.
+// When this node tells the network of itself anew: soon after its first neighbour is there, once more when it has had time to find
+// others, soon after anything has changed but then not more often than every 10 s, and at half of the time-to-live. Pure: time comes
+// in. docs/protocol.md section 12.4.
 
 import { EMPTY, equalBytes } from '../bytes.ts'
 import { NODE_TIME_TO_LIVE_S } from '../limits.ts'
 
 /** Every node hears of every change in the network: this bounds what one unsteady node costs all. */
 export const CHANGE_MS_MIN = 10_000
+/**
+ * The second time may come so soon: most of a node's links are made in its first seconds, and are better known at once than 10 s
+ * later, when all that began together would tell of them together.
+ */
+export const SECOND_MS_MIN = 2_000
 /** Both ends of a link see it come and go; they need not tell of it in the same moment. */
 export const CHANGE_JITTER_MS = 1_000
 /**
@@ -26,7 +32,7 @@ export interface OwnNodeOptions {
 
 export class OwnNode {
   readonly #options: OwnNodeOptions
-  #told: { readonly payload: Uint8Array; readonly atMs: number } | null = null
+  #told: { readonly payload: Uint8Array; readonly atMs: number; readonly isFirst: boolean } | null = null
   #refreshMs = Number.POSITIVE_INFINITY
   #changeMs = Number.POSITIVE_INFINITY
 
@@ -38,13 +44,13 @@ export class OwnNode {
   changed(nowMs: number): void {
     if (this.#changeMs !== Number.POSITIVE_INFINITY) return
     const { fraction } = this.#options
-    this.#changeMs =
-      this.#told === null
-        ? nowMs + FIRST_MS + fraction() * FIRST_JITTER_MS
-        : Math.max(
-            nowMs + fraction() * CHANGE_JITTER_MS,
-            this.#told.atMs + CHANGE_MS_MIN + fraction() * CHANGE_JITTER_MS,
-          )
+    if (this.#told === null) {
+      this.#changeMs = nowMs + FIRST_MS + fraction() * FIRST_JITTER_MS
+    } else {
+      const sinceMs = this.#told.isFirst ? SECOND_MS_MIN : CHANGE_MS_MIN
+      const jitterMs = fraction() * CHANGE_JITTER_MS
+      this.#changeMs = Math.max(nowMs, this.#told.atMs + sinceMs) + jitterMs
+    }
   }
 
   tick(nowMs: number): void {
@@ -53,7 +59,7 @@ export class OwnNode {
     this.#changeMs = Number.POSITIVE_INFINITY
     const payload = this.#options.build()
     if (!isRefresh && this.#told !== null && equalBytes(payload, this.#told.payload)) return
-    this.#told = { payload, atMs: nowMs }
+    this.#told = { payload, atMs: nowMs, isFirst: this.#told === null }
     this.#refreshMs = nowMs + REFRESH_MS * (1 - 0.1 * this.#options.fraction())
     this.#options.publish(payload)
   }

@@ -8,6 +8,7 @@ import {
   FIRST_MS,
   OwnNode,
   REFRESH_MS,
+  SECOND_MS_MIN,
 } from '../../lib/members/own-node.ts'
 
 class Desk {
@@ -57,20 +58,23 @@ test('nothing is told before there is anything to tell, and then within a second
   }
 })
 
-test('further changes are told together, ten seconds after the last time at the earliest', () => {
+test('further changes are told together: two seconds after the first time, then ten after the last time, at the earliest', () => {
   for (const fraction of [0, 0.5, 0.999]) {
     const desk = new Desk(fraction)
     desk.change(2)
     desk.advance(1_000)
-    for (let state = 3; state < 8; state++) {
+    for (let state = 3; state < 40; state++) {
       desk.change(state)
       desk.advance(500)
     }
     desk.advance(20_000)
-    assert.equal(desk.published.length, 2)
-    const [[firstMs], [atMs, payload]] = desk.published as [[number, Uint8Array], [number, Uint8Array]]
-    assert.ok(atMs - firstMs >= CHANGE_MS_MIN && atMs - firstMs <= CHANGE_MS_MIN + CHANGE_JITTER_MS)
-    assert.deepEqual(payload, Uint8Array.of(7))
+    const times = desk.published.map(([atMs]) => atMs)
+    const waits = times.slice(1).map((atMs, i) => atMs - times[i]!)
+    assert.equal(waits.length, 3)
+    for (const [i, leastMs] of [SECOND_MS_MIN, CHANGE_MS_MIN, CHANGE_MS_MIN].entries()) {
+      assert.ok(waits[i]! >= leastMs && waits[i]! <= leastMs + CHANGE_JITTER_MS, `${waits}`)
+    }
+    assert.deepEqual(desk.published.at(-1)![1], Uint8Array.of(39))
   }
 })
 
