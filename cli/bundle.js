@@ -1,7 +1,7 @@
 // Builds what the package runs: the program (`cli/` and what it imports) and the library (`lib/`, whose types the compiler
 // makes), in a few files instead of some 350, since each costs about half a millisecond of every start. What is loaded only when
 // it is needed stays a file of its own. Comments are left out, names and lines are not: a stack trace can be read.
-// docs/decisions/0018-bundled-program.md.
+// docs/decisions/0018-bundled-program.md. With a folder as its argument it makes the library alone, in `lib` there.
 
 import { mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -69,4 +69,8 @@ function licences(files) {
 }
 
 const isProgram = process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
-if (isProgram) await Promise.all([bundleProgram(join(ROOT, 'dist/cli')), bundleLibrary(join(ROOT, 'dist/lib'))])
+if (isProgram) {
+  const [folder] = process.argv.slice(2)
+  if (folder !== undefined) await bundleLibrary(join(folder, 'lib'))
+  else await Promise.all([bundleProgram(join(ROOT, 'dist/cli')), bundleLibrary(join(ROOT, 'dist/lib'))])
+}
