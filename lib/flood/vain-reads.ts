@@ -3,7 +3,7 @@
 // all too old. Each link's reads are booked behind those of the others, by a virtual clock (GCRA); time comes in.
 // docs/protocol.md, "What is given".
 
-/** A row takes 2 to 4 microseconds, measured; it is booked for four times that, so that a quarter of the time goes into it at most. */
+/** A row takes 2 to 4 microseconds, measured; it is booked for some three times that, so that a third of the time goes into it. */
 export const VAIN_ROW_MS = 0.01
 /** What may be read without a wait after a time without any: more than the longest `want` has read, two rows for each number. */
 export const VAIN_BURST_MS = 500
