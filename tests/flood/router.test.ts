@@ -46,7 +46,10 @@ class FakeLink implements FloodLink {
 
   sendNow(): void {
     this.sentAt.push(this.offered.length)
+    this.sending()
   }
+
+  sending: () => void = () => {}
 
   foresee(tree = 0): Offer {
     return { peer: this.key, outcome: this.isLazy(tree) ? 'announced' : 'queued' }
@@ -213,6 +216,17 @@ test('where handlers take long, the next bundle leaves before they get it', () =
   tookMs = SLOW_DELIVERY_MS
   for (const first of [3, 4]) pass(first)
   assert.deepEqual(node.links[1]!.sentAt, [2, 3])
+})
+
+test('that sending at once takes long, over many links, is no reason to send at once', () => {
+  const node = new Node()
+  let tookMs = SLOW_DELIVERY_MS + 1
+  node.subscriptions.subscribe('#', () => (node.nowMs += tookMs), 0)
+  node.links[1]!.sending = () => (node.nowMs += SLOW_DELIVERY_MS + 1)
+  node.from(0, ofOrigin(5))
+  tookMs = 0
+  for (const first of [1, 2, 3]) node.from(0, ofOrigin(5, { first }))
+  assert.deepEqual(node.links[1]!.sentAt, [2])
 })
 
 test('a bundle is not sent back to the neighbour that it came from', () => {
