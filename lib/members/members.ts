@@ -20,6 +20,8 @@ export type * from './contract.ts'
 export const UNREACHABLE_MS = 15_000
 /** What was made less than so long ago found a way here, whatever the topology says as yet. */
 const FRESH_MS = 15_000
+/** Whoever is first heard of with words of this age is as new in the network as this node may be. */
+const NEWCOMER_MS = 1_000
 /** Least time between two computations of who is reachable: each looks at every node. */
 const REVIEW_MS_MIN = 250
 
@@ -95,6 +97,7 @@ export class Members {
     const madeMs = nowMs - came.ageMs
     const expiresMs = madeMs + Math.min(came.timeToLiveS, NODE_TIME_TO_LIVE_S) * 1_000
     if (expiresMs <= nowMs) return
+    if (known === undefined && came.ageMs < NEWCOMER_MS) this.#ownNode.newcomerTold()
     const member = known ?? newMember(identity)
     this.#members.set(key, member)
     member.epoch = came.epoch

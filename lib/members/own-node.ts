@@ -21,6 +21,10 @@ export const CHANGE_JITTER_MS = 1_000
  */
 export const FIRST_MS = 250
 export const FIRST_JITTER_MS = 750
+/** So many other nodes that tell for the first time while this one is about to are a crowd: it gives way, once. */
+export const CROWD = 16
+/** What it waits longer then, beyond FIRST_MS, is up to this. */
+export const CROWD_JITTER_MS = 4_000
 export const REFRESH_MS: number = (NODE_TIME_TO_LIVE_S * 1_000) / 2
 
 export interface OwnNodeOptions {
@@ -35,6 +39,8 @@ export class OwnNode {
   #told: { readonly payload: Uint8Array; readonly atMs: number; readonly isFirst: boolean } | null = null
   #refreshMs = Number.POSITIVE_INFINITY
   #changeMs = Number.POSITIVE_INFINITY
+  /** That told for the first time while this one waits to; null once it has given way. */
+  #newcomers: number | null = 0
 
   constructor(options: OwnNodeOptions) {
     this.#options = options
@@ -53,9 +59,20 @@ export class OwnNode {
     }
   }
 
+  /** Another node has just told of itself for the first time. */
+  newcomerTold(): void {
+    if (this.#newcomers !== null) this.#newcomers++
+  }
+
   tick(nowMs: number): void {
     const isRefresh = nowMs >= this.#refreshMs
     if (!isRefresh && nowMs < this.#changeMs) return
+    if (this.#newcomers !== null && this.#newcomers >= CROWD) {
+      this.#newcomers = null
+      this.#changeMs = nowMs + FIRST_MS + this.#options.fraction() * CROWD_JITTER_MS
+      return
+    }
+    this.#newcomers = null
     this.#changeMs = Number.POSITIVE_INFINITY
     const payload = this.#options.build()
     if (!isRefresh && this.#told !== null && equalBytes(payload, this.#told.payload)) return

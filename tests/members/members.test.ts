@@ -8,6 +8,7 @@ import { peerIdOf } from '../../lib/identity/peer-id.ts'
 import { NODE_TIME_TO_LIVE_S, NODES_MAX } from '../../lib/limits.ts'
 import { Members, UNREACHABLE_MS } from '../../lib/members/members.ts'
 import { decodeNodePayload, encodeNodePayload, type NodePayload } from '../../lib/members/node-payload.ts'
+import { CROWD } from '../../lib/members/own-node.ts'
 import { seeded } from '../crypto/seeded.ts'
 
 /** An identity without cryptography. */
@@ -396,6 +397,20 @@ test('at the bound newcomers are ignored and those that are known go on', () => 
   assert.equal(desk.members.count, NODES_MAX + 1)
   desk.told(1, { sequence: 2, name: 'renamed' })
   assert.equal(desk.members.snapshot(desk.nowMs)[1]?.name, 'renamed')
+})
+
+test('a node that comes with a crowd tells of itself later, one that comes to many old nodes does not', () => {
+  const toldAt = (others: number, given: Told): number => {
+    const desk = new Desk()
+    desk.up(1)
+    // One that tells twice is still one.
+    for (let number = 1; number <= others; number++) for (let i = 0; i < 2; i++) desk.told(number, given)
+    while (desk.published.length === 0) desk.advance(10)
+    return desk.nowMs - 1_000
+  }
+  assert.ok(toldAt(CROWD, {}) > 1_000)
+  assert.ok(toldAt(CROWD - 1, {}) < 1_000)
+  assert.ok(toldAt(CROWD * 2, { ageMs: 1_000 }) < 1_000)
 })
 
 test('random messages, links and times leave ups and downs in step', () => {

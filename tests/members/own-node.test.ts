@@ -4,6 +4,8 @@ import { EMPTY } from '../../lib/bytes.ts'
 import {
   CHANGE_JITTER_MS,
   CHANGE_MS_MIN,
+  CROWD,
+  CROWD_JITTER_MS,
   FIRST_JITTER_MS,
   FIRST_MS,
   OwnNode,
@@ -56,6 +58,35 @@ test('nothing is told before there is anything to tell, and then within a second
     desk.advance(FIRST_JITTER_MS + 1)
     assert.deepEqual(desk.published, [[1_000 + FIRST_MS + fraction * FIRST_JITTER_MS, Uint8Array.of(3)]])
   }
+})
+
+test('in a crowd a node gives way before it first tells of itself, once, and by chance', () => {
+  for (const fraction of [0, 0.5, 0.999]) {
+    const desk = new Desk(fraction)
+    desk.change(2)
+    for (let i = 0; i < CROWD; i++) desk.node.newcomerTold()
+    const firstMs = 1_000 + FIRST_MS + fraction * FIRST_JITTER_MS
+    desk.advance(firstMs - desk.nowMs)
+    assert.deepEqual(desk.published, [])
+    // However many come meanwhile.
+    for (let i = 0; i < CROWD; i++) desk.node.newcomerTold()
+    desk.change(3)
+    desk.advance(FIRST_MS + CROWD_JITTER_MS)
+    const givenWayMs = firstMs + FIRST_MS + fraction * CROWD_JITTER_MS
+    assert.deepEqual(desk.published, [[givenWayMs, Uint8Array.of(3)]])
+  }
+})
+
+test('a few newcomers are no crowd, and those who come once this node is known hold up nothing', () => {
+  const desk = new Desk()
+  desk.change(2)
+  for (let i = 0; i < CROWD - 1; i++) desk.node.newcomerTold()
+  desk.advance(FIRST_MS + FIRST_JITTER_MS)
+  assert.equal(desk.published.length, 1)
+  for (let i = 0; i < CROWD; i++) desk.node.newcomerTold()
+  desk.change(3)
+  desk.advance(SECOND_MS_MIN + CHANGE_JITTER_MS)
+  assert.equal(desk.published.length, 2)
 })
 
 test('further changes are told together: two seconds after the first time, then ten after the last time, at the earliest', () => {
