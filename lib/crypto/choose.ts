@@ -47,10 +47,6 @@ export function choosePrimitives(force?: string): Choice {
 
 // The environment is read here, and not by `cli/` as everywhere else, because modules take these primitives when they load,
 // before any option is parsed; and so that whole test runs can be repeated on one provider.
-const chosen = choosePrimitives(process.env.MESHD_CRYPTO)
 
 /** What this process uses. */
-export const primitives: Primitives = chosen.primitives
-
-/** Who serves each of `primitives`. */
-export const primitivesReport: Choice['report'] = chosen.report
+export const primitives: Primitives = choosePrimitives(process.env.MESHD_CRYPTO).primitives

@@ -104,30 +104,6 @@ export class RecordReader {
     this.#at = 0
   }
 
-  /** Every byte that was pushed and not handed out, as it came; the reader is then as new. */
-  takeRest(): Uint8Array {
-    const rest = new Uint8Array(this.bufferedBytes)
-    let at = 0
-    if (this.#partial !== null) {
-      at = writeLength(rest, 0, this.#partial.length)
-      rest.set(this.#partial.subarray(0, this.#filled), at)
-      at += this.#filled
-    } else if (this.#lengthHigh !== null) {
-      rest[at++] = this.#lengthHigh
-    }
-    for (const [index, chunk] of this.#chunks.entries()) {
-      const unread = index === 0 ? chunk.subarray(this.#at) : chunk
-      rest.set(unread, at)
-      at += unread.length
-    }
-    this.#chunks.length = 0
-    this.#at = 0
-    this.#chunkBytes = 0
-    this.#lengthHigh = null
-    this.#partial = null
-    return rest
-  }
-
   #advance(chunk: Uint8Array, count: number): void {
     this.#at += count
     this.#chunkBytes -= count
