@@ -77,8 +77,12 @@ export class ReceivingFolder {
   }
 
   /** Opens the partial file of a transfer, old or new. Rejects with what the disk says. */
-  partial(id: string): Promise<Partial> {
-    return Partial.open(join(this.#corner, `${id}.part`))
+  async partial(id: string): Promise<Partial> {
+    const partial = await Partial.open(join(this.#corner, `${id}.part`))
+    // Somebody goes on with it: no sweep, by another node that shares the folder either, takes it for left behind.
+    const now = new Date(this.#unixMs())
+    await partial.handle.utimes(now, now).catch(() => {})
+    return partial
   }
 
   /** The file that this transfer has become before, as long as it stands there unchanged; else null. */
@@ -141,7 +145,9 @@ export class ReceivingFolder {
       const [, id, kind] = ENTRY.exec(file) ?? []
       if (id === undefined || active.has(id)) continue
       const path = join(this.#corner, file)
-      entries.push({ path, kind: kind!, mtimeMs: (await lstat(path)).mtimeMs })
+      const mtimeMs = await changedAtMs(path)
+      // Another node that shares the folder may have removed it just now.
+      if (mtimeMs !== null) entries.push({ path, kind: kind!, mtimeMs })
     }
     entries.sort((a, b) => b.mtimeMs - a.mtimeMs)
     const oldestMs = this.#sweptMs - PARTIAL_AGE_MS_MAX
@@ -165,13 +171,7 @@ export class ReceivingFolder {
   }
 
   async #isTaken(name: string): Promise<boolean> {
-    try {
-      await lstat(join(this.path, name))
-      return true
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false
-      throw error
-    }
+    return (await changedAtMs(join(this.path, name))) !== null
   }
 
   /** False when something has that name by now. A link, unlike a rename, replaces nothing. */
@@ -206,5 +206,15 @@ export class ReceivingFolder {
     } finally {
       await folder.close()
     }
+  }
+}
+
+/** Null where nothing is. */
+async function changedAtMs(path: string): Promise<number | null> {
+  try {
+    return (await lstat(path)).mtimeMs
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null
+    throw error
   }
 }

@@ -105,6 +105,34 @@ test('two files of one name that come at once both stay', async (t) => {
   assert.equal(readdirSync(path).filter((name) => name !== CORNER).length, 4)
 })
 
+test('two nodes that receive the same file in one folder at once do not write into each other', async (t) => {
+  const path = temporaryFolder(t)
+  const bytes = noise(100_000)
+  const [one, other] = await Promise.all(['one', 'other'].map((self) => receiving(t, path, { self })))
+  const [first, second] = [new Hand(one!.open()), new Hand(other!.open())]
+  const written = async (hand: Hand, ...parts: Uint8Array[]): Promise<void> => {
+    for (const part of parts) hand.stream.write(part)
+    while (hand.stream.writableLength > 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  for (const [hand, until] of [
+    [first, 40_000],
+    [second, 10],
+  ] as const) {
+    hand.say(offerOf(bytes))
+    await hand.hear()
+    hand.say({ from: 0 })
+    await written(hand, bytes.subarray(0, until))
+  }
+  for (const [hand, from, name] of [
+    [first, 40_000, 'a.bin'],
+    [second, 10, 'a (1).bin'],
+  ] as const) {
+    await written(hand, bytes.subarray(from), encodeLine({ sha256: hashOf(bytes) }))
+    assert.deepEqual(await hand.hear(), { done: { name } })
+    assert.deepEqual(readFileSync(join(path, name)), bytes)
+  }
+})
+
 test('a transfer that broke goes on behind what has come', async (t) => {
   const path = temporaryFolder(t)
   const bytes = noise(500_000)
@@ -127,7 +155,7 @@ test('what has come and is not the same any more is sent again', async (t) => {
   const path = temporaryFolder(t)
   const bytes = noise(10_000)
   const { open } = await receiving(t, path)
-  const partial = join(path, CORNER, `${transferId(SENDER, offerOf(bytes))}.part`)
+  const partial = join(path, CORNER, `${transferId(SENDER, RECEIVER, offerOf(bytes))}.part`)
   for (const there of [noise(5_000, 9), Buffer.concat([bytes, noise(1)])]) {
     writeFileSync(partial, there)
     const { from, last } = await new Hand(open()).send({ ...offerOf(bytes) }, bytes)
@@ -277,16 +305,17 @@ test('a receiver that stops breaks off what is under way and takes nothing more'
   assert.equal(((await late.hear()).error as { code: string }).code, 'busy')
 })
 
-test('a transfer is known by sender, name, size and date', () => {
+test('a transfer is known by sender, receiver, name, size and date', () => {
   const offer = { name: 'a', size: 1, mtimeMs: 2 }
-  const id = transferId(SENDER, offer)
+  const id = transferId(SENDER, RECEIVER, offer)
   assert.match(id, /^[0-9a-f]{64}$/)
-  assert.equal(id, transferId(SENDER, { ...offer }))
+  assert.equal(id, transferId(SENDER, RECEIVER, { ...offer }))
   const others = [
-    transferId(RECEIVER, offer),
-    transferId(SENDER, { ...offer, name: 'b' }),
-    transferId(SENDER, { ...offer, size: 2 }),
-    transferId(SENDER, { ...offer, mtimeMs: 3 }),
+    transferId(RECEIVER, RECEIVER, offer),
+    transferId(SENDER, SENDER, offer),
+    transferId(SENDER, RECEIVER, { ...offer, name: 'b' }),
+    transferId(SENDER, RECEIVER, { ...offer, size: 2 }),
+    transferId(SENDER, RECEIVER, { ...offer, mtimeMs: 3 }),
   ]
-  assert.equal(new Set([id, ...others]).size, 5)
+  assert.equal(new Set([id, ...others]).size, 6)
 })
