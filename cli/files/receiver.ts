@@ -121,6 +121,7 @@ export class FileReceiver {
 
   async #receive(stream: DoorStream, reader: ByteReader, id: string, offer: Offer): Promise<void> {
     const { folder } = this.#options
+    await folder.ready()
     const whole = await folder.received(id)
     if (whole !== null) {
       const isTheSame = (await agree(stream, reader, offer.size, whole.sha256)) === offer.size
@@ -166,7 +167,7 @@ export class FileReceiver {
     // What an end did that speaks the protocol wrongly, or broke off, is no failure of this machine.
     if (error instanceof MeshError) return void stream.destroy(error)
     const refusal = refusalOf(error)
-    if (refusal !== error || refusal.code === 'disk-full') {
+    if (refusal.cause !== undefined || refusal.code === 'disk-full') {
       const why = refusal.cause === undefined ? 'there is no room for it' : reasonOf(refusal.cause)
       this.#options.failed(`a file could not be kept in ${this.#options.folder.path}: ${why}`)
     }

@@ -17,9 +17,10 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
+import { reasonOf } from '../../lib/errors.ts'
 import { makeFolders } from '../../lib/io/folders.ts'
 import { Failure } from '../failures.ts'
-import { errnoOf } from './errno.ts'
+import { errnoOf, refusalOf } from './errno.ts'
 import { Refusal } from './messages.ts'
 import { NUMBERED_MAX, numbered } from './names.ts'
 import { Partial } from './partial.ts'
@@ -60,19 +61,24 @@ export class ReceivingFolder {
     try {
       await makeFolders(path, 0o700)
       const folder = new ReceivingFolder(await realpath(path), unixMs)
-      await mkdir(folder.#corner, { mode: 0o700 }).catch((error: unknown) => {
-        if (errnoOf(error) !== 'EEXIST') throw error
-      })
-      const corner = await lstat(folder.#corner)
-      if (!corner.isDirectory()) throw new Error(`${folder.#corner} is no folder`)
-      if (process.platform !== 'win32') await chmod(folder.#corner, 0o700)
+      await folder.#make()
       await folder.sweep(new Set())
       return folder
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      throw new Failure('accept-files', `cannot receive files in ${path}: ${why}; it must be a folder of yours`, {
-        cause,
-      })
+      const text = `cannot receive files in ${path}: ${reasonOf(cause)}; it must be a folder of yours`
+      throw new Failure('accept-files', text, { cause })
+    }
+  }
+
+  /** Before each transfer: a folder that was removed while the node runs is made again. Rejects with Refusal. */
+  async ready(): Promise<void> {
+    try {
+      await this.#make()
+    } catch (error) {
+      const refusal = refusalOf(error)
+      if (refusal.code !== 'failed') throw refusal
+      const cause = new Error(`${reasonOf(error)}; make it a folder of yours again, and files are taken`)
+      throw new Refusal('failed', 'the other node cannot use its folder for files', { cause })
     }
   }
 
@@ -157,6 +163,17 @@ export class ReceivingFolder {
       seen.set(kind, count)
       if (mtimeMs < oldestMs || count > ENTRIES_MAX) await rm(path, { force: true })
     }
+  }
+
+  /** What is missing of the folder and its corner. */
+  async #make(): Promise<void> {
+    await makeFolders(this.path, 0o700)
+    await mkdir(this.#corner, { mode: 0o700 }).catch((error: unknown) => {
+      if (errnoOf(error) !== 'EEXIST') throw error
+    })
+    const corner = await lstat(this.#corner)
+    if (!corner.isDirectory()) throw new Error(`${this.#corner} is no folder`)
+    if (process.platform !== 'win32') await chmod(this.#corner, 0o700)
   }
 
   #note(id: string): string {

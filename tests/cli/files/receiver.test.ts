@@ -2,8 +2,18 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { ByteReader } from '../../../cli/files/byte-reader.ts'
 import { encodeLine, type Offer } from '../../../cli/files/messages.ts'
@@ -290,6 +300,58 @@ test('a disk that is too full is told to the sender and to this node', async (t)
   assert.equal((last.error as { code: string }).code, 'disk-full')
   assert.match(failed.join(), /no room/)
   assert.ok(!existsSync(join(path, 'a.bin')))
+})
+
+test('a folder that was removed while the node runs is made again', async (t) => {
+  const path = join(temporaryFolder(t), 'deep', 'inbox')
+  const { open, failed } = await receiving(t, path)
+  const bytes = noise(1_000)
+  for (const removed of [join(path, CORNER), path, dirname(path)]) {
+    rmSync(removed, { recursive: true })
+    assert.deepEqual((await new Hand(open()).send(offerOf(bytes), bytes)).last, { done: { name: 'a.bin' } })
+    assert.deepEqual(readFileSync(join(path, 'a.bin')), bytes)
+    assert.equal(statSync(join(path, CORNER)).mode & 0o777, 0o700)
+    unlinkSync(join(path, 'a.bin'))
+  }
+  assert.deepEqual(failed, [])
+})
+
+test('a folder that cannot be made again is told by its name, and the node takes files once it can', async (t) => {
+  const path = join(temporaryFolder(t), 'inbox')
+  const { open, folder, failed } = await receiving(t, path)
+  const bytes = noise(1_000)
+  for (const inTheWay of [path, join(path, CORNER)]) {
+    rmSync(inTheWay, { recursive: true, force: true })
+    mkdirSync(dirname(inTheWay), { recursive: true })
+    writeFileSync(inTheWay, '')
+    const { last } = await new Hand(open()).send(offerOf(bytes), bytes)
+    assert.deepEqual(last, { error: { code: 'failed', text: 'the other node cannot use its folder for files' } })
+    assert.match(
+      failed.pop()!,
+      /could not be kept in .*inbox: .*(EEXIST.*|is no folder); make it a folder of yours again/,
+    )
+    unlinkSync(inTheWay)
+  }
+  assert.deepEqual((await new Hand(open()).send(offerOf(bytes), bytes)).last, { done: { name: 'a.bin' } })
+  assert.equal(folder.path, realpathSync(path))
+  assert.deepEqual(failed, [])
+})
+
+test('a folder that is removed while a file comes costs that file, and says so', async (t) => {
+  const path = join(temporaryFolder(t), 'inbox')
+  const { open, failed } = await receiving(t, path)
+  const bytes = noise(1_000)
+  const hand = new Hand(open())
+  hand.say(offerOf(bytes))
+  await hand.hear()
+  hand.say({ from: 0 })
+  rmSync(path, { recursive: true })
+  hand.stream.write(bytes)
+  hand.stream.end(encodeLine({ sha256: hashOf(bytes) }))
+  const text = 'the folder of the other node was removed meanwhile; send the file again'
+  assert.deepEqual(await hand.hear(), { error: { code: 'failed', text } })
+  assert.match(failed.join(), /could not be kept in .*inbox: ENOENT/)
+  assert.deepEqual((await new Hand(open()).send(offerOf(bytes), bytes)).last, { done: { name: 'a.bin' } })
 })
 
 test('a receiver that stops breaks off what is under way and takes nothing more', async (t) => {
