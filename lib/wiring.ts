@@ -103,6 +103,7 @@ export class Wiring {
       primitives,
       publish: (payload) => this.#tellOfItself(payload),
       changed: () => this.#withTable((nowMs) => this.table.tick(nowMs)),
+      tellNeighbour: (key, peers) => (this.table.link(key) as Link | undefined)?.tellPeers(peers),
       lastHeardMs: (publicKey) => this.flood.seen.lastHeardMs(bytesKey(publicKey)),
     })
     this.#linkContext = {
