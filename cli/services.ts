@@ -52,6 +52,7 @@ export class Services {
       import('./files/messages.ts'),
     ])
     const receiver = new FileReceiver({
+      self: () => mesh.id,
       folder: await ReceivingFolder.open(path, Date.now),
       fileBytesMax: settings.acceptFilesBytesMax,
       received: (file) => mode.fileReceived(file),

@@ -35,6 +35,8 @@ export interface AcquaintanceOptions {
   nodeDown(peer: string, name: string, reason: 'left' | 'unreachable' | 'expired'): void
   /** There may be somebody new to dial, or a link less needed than before. */
   changed(): void
+  /** Sends the body of a `peers` frame to the open neighbour of this Identity.key. */
+  tellNeighbour(key: string, peers: Uint8Array): void
   lastHeardMs(publicKey: Uint8Array): number | null
 }
 
@@ -67,6 +69,10 @@ export class Acquaintance {
       found: (record, addresses, toldBy) => {
         if (this.book.learn(record, addresses, toldBy)) given.changed()
       },
+      ownFound: ({ issuedAtMs }) => {
+        if (this.#ownRecord.met(issuedAtMs)) this.#withMembers((nowMs) => this.members.ownChanged(nowMs))
+      },
+      neighbourOutdone: (key, { bytes }) => given.tellNeighbour(key, this.exchange.tellOne(bytes)),
       known: () => this.book.records(({ isProven, publicKey }) => isProven || this.members.isReachable(publicKey)),
     })
     this.#ownRecord = new OwnRecord({ keyPair, network, primitives, clock, addresses: () => given.addresses() })
@@ -103,6 +109,7 @@ export class Acquaintance {
   /** `host`: the neighbour's end of the connection; `record`: from its `about`. */
   neighbourUp(identity: Identity, record: Uint8Array | null, host: string): void {
     this.exchange.neighbourUp(identity, record, host)
+    if (record !== null) this.#tellOfLater(identity, record)
     this.#withMembers((nowMs) => this.members.neighbourUp(identity, nowMs))
   }
 
@@ -133,6 +140,13 @@ export class Acquaintance {
   #withMembers(call: (nowMs: number) => void): void {
     call(this.#given.clock.nowMs())
     if (!this.#isStopped) this.#alarm.set(this.members.nextDeadlineMs())
+  }
+
+  /** Only the node itself can outdo what an earlier run of it told with a clock that was ahead. */
+  #tellOfLater(identity: Identity, record: Uint8Array): void {
+    const issuedAtMs = this.exchange.read(record, identity)?.issuedAtMs ?? Number.POSITIVE_INFINITY
+    const later = this.book.laterThan(identity.id, issuedAtMs)
+    if (later !== null) this.#given.tellNeighbour(identity.key, this.exchange.tellOne(later))
   }
 
   #addressesTold(record: NodeRecord, toldBy: string | null): void {

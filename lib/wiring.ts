@@ -103,6 +103,7 @@ export class Wiring {
       primitives,
       publish: (payload) => this.#tellOfItself(payload),
       changed: () => this.#withTable((nowMs) => this.table.tick(nowMs)),
+      tellNeighbour: (key, peers) => (this.table.link(key) as Link | undefined)?.tellPeers(peers),
       lastHeardMs: (publicKey) => this.flood.seen.lastHeardMs(bytesKey(publicKey)),
     })
     this.#linkContext = {
@@ -324,7 +325,7 @@ export class Wiring {
 
   #wasSuperseded({ id, key }: Identity): void {
     if (!this.#superseded.happened(key, this.#given.world.clock.nowMs())) return
-    const text = `${id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
+    const text = `${id} and another neighbour keep closing our links for others with our identity; is its key in use elsewhere?`
     this.#given.warn('identity-in-use', text)
   }
 }

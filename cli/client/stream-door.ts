@@ -2,6 +2,7 @@
 
 import { ERROR_FAULTS, type ErrorCode, MeshError } from '../../lib/errors.ts'
 import { StreamResetError } from '../../lib/streams/reset-codes.ts'
+import { Failure } from '../failures.ts'
 import type { DoorStream, StreamDoor } from '../streams/door.ts'
 import { TUNNEL_PROTOCOL, Tunnel } from '../streams/tunnel.ts'
 import { ApiFailure, type NodeClient, type Switched } from './node-client.ts'
@@ -29,6 +30,10 @@ export function streamDoor(client: NodeClient): StreamDoor {
 
 /** What the node's library said, as if it were in this process; other errors stay as they are. */
 function asMeshError(error: ApiFailure): Error {
+  // There is no stream yet: whether the node stops or is killed, none is running.
+  if (error.code === 'shutdown') {
+    return new Failure('not-running', `${error.message}; start it again with \`meshd run\``, { cause: error })
+  }
   if (error.streamCode !== null) return new StreamResetError(error.streamCode)
   if (!Object.hasOwn(ERROR_FAULTS, error.code)) return error
   return new MeshError(error.code as ErrorCode, error.message, { cause: error })

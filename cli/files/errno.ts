@@ -17,6 +17,11 @@ export function refusalOf(error: unknown): Refusal {
   if (FULL.includes(code)) return new Refusal('disk-full', 'the disk of the other node is full', { cause: error })
   if (code === 'EFBIG')
     return new Refusal('too-large', "the other node's file system takes no such size", { cause: error })
+  // Nothing else that is looked for can be missing: the folder was there when the transfer began.
+  if (code === 'ENOENT') {
+    const text = 'the folder of the other node was removed meanwhile; send the file again'
+    return new Refusal('failed', text, { cause: error })
+  }
   return new Refusal('failed', `the other node could not keep the file${code === '' ? '' : `: ${code}`}`, {
     cause: error,
   })

@@ -30,6 +30,8 @@ export interface FileReceived {
 }
 
 export interface FileReceiverOptions {
+  /** Peer id of this node. Asked for once streams come: only a node that runs has one. */
+  self(): string
   readonly folder: ReceivingFolder
   readonly fileBytesMax: number
   received(file: FileReceived): void
@@ -82,7 +84,8 @@ export class FileReceiver {
           `the other node takes files of at most ${fileBytesMax} bytes (its --accept-files-max)`,
         )
       }
-      await this.#asWriter(transfer, transferId(stream.peer, offer), (id) => this.#receive(stream, reader, id, offer))
+      const id = transferId(stream.peer, this.#options.self(), offer)
+      await this.#asWriter(transfer, id, () => this.#receive(stream, reader, id, offer))
     } catch (error) {
       // What the stream itself failed with needs no answer: nobody would get it.
       if (!stream.destroyed) this.#refuse(stream, reader, error)
@@ -103,14 +106,14 @@ export class FileReceiver {
   }
 
   /** Only the sender itself can ask for the same transfer, and it does when its link has broken: the newer one goes on. */
-  async #asWriter(transfer: Transfer, id: string, write: (id: string) => Promise<void>): Promise<void> {
+  async #asWriter(transfer: Transfer, id: string, write: () => Promise<void>): Promise<void> {
     for (let other = this.#writers.get(id); other !== undefined; other = this.#writers.get(id)) {
       other.stream.destroy(new MeshError('disconnected', 'the same file is being sent anew'))
       await other.ended
     }
     this.#writers.set(id, transfer)
     try {
-      await write(id)
+      await write()
     } finally {
       this.#writers.delete(id)
     }
@@ -118,6 +121,7 @@ export class FileReceiver {
 
   async #receive(stream: DoorStream, reader: ByteReader, id: string, offer: Offer): Promise<void> {
     const { folder } = this.#options
+    await folder.ready()
     const whole = await folder.received(id)
     if (whole !== null) {
       const isTheSame = (await agree(stream, reader, offer.size, whole.sha256)) === offer.size
@@ -163,7 +167,7 @@ export class FileReceiver {
     // What an end did that speaks the protocol wrongly, or broke off, is no failure of this machine.
     if (error instanceof MeshError) return void stream.destroy(error)
     const refusal = refusalOf(error)
-    if (refusal !== error || refusal.code === 'disk-full') {
+    if (refusal.cause !== undefined || refusal.code === 'disk-full') {
       const why = refusal.cause === undefined ? 'there is no room for it' : reasonOf(refusal.cause)
       this.#options.failed(`a file could not be kept in ${this.#options.folder.path}: ${why}`)
     }
@@ -171,10 +175,13 @@ export class FileReceiver {
   }
 }
 
-/** Names a transfer for both its tries: the same sender, name, size and date. 64 hex digits. */
-export function transferId(peer: string, { name, size, mtimeMs }: Offer): string {
+/**
+ * Names a transfer for all its tries: the same sender, receiver, name, size and date. 64 hex digits. Nodes that share a folder have
+ * different ones for the same file, so that none writes into what another is receiving.
+ */
+export function transferId(sender: string, receiver: string, { name, size, mtimeMs }: Offer): string {
   return createHash('sha256')
-    .update(JSON.stringify([peer, name, size, mtimeMs]))
+    .update(JSON.stringify([sender, receiver, name, size, mtimeMs]))
     .digest('hex')
 }
 

@@ -17,9 +17,10 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
+import { reasonOf } from '../../lib/errors.ts'
 import { makeFolders } from '../../lib/io/folders.ts'
 import { Failure } from '../failures.ts'
-import { errnoOf } from './errno.ts'
+import { errnoOf, refusalOf } from './errno.ts'
 import { Refusal } from './messages.ts'
 import { NUMBERED_MAX, numbered } from './names.ts'
 import { Partial } from './partial.ts'
@@ -60,25 +61,34 @@ export class ReceivingFolder {
     try {
       await makeFolders(path, 0o700)
       const folder = new ReceivingFolder(await realpath(path), unixMs)
-      await mkdir(folder.#corner, { mode: 0o700 }).catch((error: unknown) => {
-        if (errnoOf(error) !== 'EEXIST') throw error
-      })
-      const corner = await lstat(folder.#corner)
-      if (!corner.isDirectory()) throw new Error(`${folder.#corner} is no folder`)
-      if (process.platform !== 'win32') await chmod(folder.#corner, 0o700)
+      await folder.#make()
       await folder.sweep(new Set())
       return folder
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      throw new Failure('accept-files', `cannot receive files in ${path}: ${why}; it must be a folder of yours`, {
-        cause,
-      })
+      const text = `cannot receive files in ${path}: ${reasonOf(cause)}; it must be a folder of yours`
+      throw new Failure('accept-files', text, { cause })
+    }
+  }
+
+  /** Before each transfer: a folder that was removed while the node runs is made again. Rejects with Refusal. */
+  async ready(): Promise<void> {
+    try {
+      await this.#make()
+    } catch (error) {
+      const refusal = refusalOf(error)
+      if (refusal.code !== 'failed') throw refusal
+      const cause = new Error(`${reasonOf(error)}; make it a folder of yours again, and files are taken`)
+      throw new Refusal('failed', 'the other node cannot use its folder for files', { cause })
     }
   }
 
   /** Opens the partial file of a transfer, old or new. Rejects with what the disk says. */
-  partial(id: string): Promise<Partial> {
-    return Partial.open(join(this.#corner, `${id}.part`))
+  async partial(id: string): Promise<Partial> {
+    const partial = await Partial.open(join(this.#corner, `${id}.part`))
+    // Somebody goes on with it: no sweep, by another node that shares the folder either, takes it for left behind.
+    const now = new Date(this.#unixMs())
+    await partial.handle.utimes(now, now).catch(() => {})
+    return partial
   }
 
   /** The file that this transfer has become before, as long as it stands there unchanged; else null. */
@@ -141,7 +151,9 @@ export class ReceivingFolder {
       const [, id, kind] = ENTRY.exec(file) ?? []
       if (id === undefined || active.has(id)) continue
       const path = join(this.#corner, file)
-      entries.push({ path, kind: kind!, mtimeMs: (await lstat(path)).mtimeMs })
+      const mtimeMs = await changedAtMs(path)
+      // Another node that shares the folder may have removed it just now.
+      if (mtimeMs !== null) entries.push({ path, kind: kind!, mtimeMs })
     }
     entries.sort((a, b) => b.mtimeMs - a.mtimeMs)
     const oldestMs = this.#sweptMs - PARTIAL_AGE_MS_MAX
@@ -151,6 +163,17 @@ export class ReceivingFolder {
       seen.set(kind, count)
       if (mtimeMs < oldestMs || count > ENTRIES_MAX) await rm(path, { force: true })
     }
+  }
+
+  /** What is missing of the folder and its corner. */
+  async #make(): Promise<void> {
+    await makeFolders(this.path, 0o700)
+    await mkdir(this.#corner, { mode: 0o700 }).catch((error: unknown) => {
+      if (errnoOf(error) !== 'EEXIST') throw error
+    })
+    const corner = await lstat(this.#corner)
+    if (!corner.isDirectory()) throw new Error(`${this.#corner} is no folder`)
+    if (process.platform !== 'win32') await chmod(this.#corner, 0o700)
   }
 
   #note(id: string): string {
@@ -165,13 +188,7 @@ export class ReceivingFolder {
   }
 
   async #isTaken(name: string): Promise<boolean> {
-    try {
-      await lstat(join(this.path, name))
-      return true
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false
-      throw error
-    }
+    return (await changedAtMs(join(this.path, name))) !== null
   }
 
   /** False when something has that name by now. A link, unlike a rename, replaces nothing. */
@@ -206,5 +223,15 @@ export class ReceivingFolder {
     } finally {
       await folder.close()
     }
+  }
+}
+
+/** Null where nothing is. */
+async function changedAtMs(path: string): Promise<number | null> {
+  try {
+    return (await lstat(path)).mtimeMs
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null
+    throw error
   }
 }

@@ -78,8 +78,8 @@ export class Tunnel extends Duplex {
     socket.on('data', (chunk: Uint8Array) => this.#received(chunk))
     socket.on('drain', () => this.#goOn())
     socket.on('error', (error) => this.#lost(`the local connection failed: ${reasonOf(error)}`))
-    socket.on('end', () => this.#lost(LOST))
-    socket.on('close', () => this.#lost(LOST))
+    socket.on('end', () => this.#lost(LOST[role]))
+    socket.on('close', () => this.#lost(LOST[role]))
     if (first.length > 0) this.#received(first)
   }
 
@@ -229,7 +229,11 @@ export class Tunnel extends Duplex {
   }
 }
 
-const LOST = 'the local connection ended before the stream did'
+/** What the end of the connection means to either of the two. */
+const LOST: Readonly<Record<TunnelRole, string>> = {
+  command: 'the node here went away before the stream had ended',
+  node: 'the command at this node went away before the stream had ended',
+}
 
 function head(type: number, bytes: number): Uint8Array {
   const made = Buffer.allocUnsafe(TUNNEL_HEAD_BYTES)

@@ -34,6 +34,10 @@ export interface ExchangeOptions {
    * the Identity.key of the neighbour that told it.
    */
   found(record: NodeRecord, addresses: readonly Address[], toldBy: string): void
+  /** Another node has this record of our own: of this run or of an earlier one. */
+  ownFound(record: NodeRecord): void
+  /** Others tell a record of an open neighbour that was issued later than the one that it has told us itself. */
+  neighbourOutdone(key: string, record: NodeRecord): void
   /** Further peers that are likely to be there, by peer id text, with their records, which were verified when they came. */
   known(): Iterable<{ readonly peer: string; readonly record: Uint8Array }>
 }
@@ -41,8 +45,8 @@ export interface ExchangeOptions {
 interface Neighbour {
   /** Its end of the connection: an IP literal. */
   readonly host: string
-  /** Null where it listens nowhere. */
-  readonly record: NodeRecord | null
+  /** The latest that anybody told; null where it listens nowhere. */
+  record: NodeRecord | null
 }
 
 export class Exchange {
@@ -116,6 +120,11 @@ export class Exchange {
     return encodeCbor(chosen)
   }
 
+  /** The body of a `peers` frame with this record alone. */
+  tellOne(record: Uint8Array): Uint8Array {
+    return encodeCbor([record])
+  }
+
   /** Records told by a neighbour at `host`. Throws MeshError `bad-peers` when one is not genuine. */
   told(records: readonly Uint8Array[], teller: { key: string; host: string }): void {
     for (const bytes of records) this.#found(this.#decode(bytes), teller)
@@ -128,7 +137,13 @@ export class Exchange {
   }
 
   #found(record: NodeRecord, teller: { key: string; host: string }): void {
-    if (record.identity.key === this.#options.ownKey) return
+    const { key } = record.identity
+    if (key === this.#options.ownKey) return this.#options.ownFound(record)
+    const neighbour = this.#neighbours.get(key)
+    if (neighbour?.record && record.issuedAtMs > neighbour.record.issuedAtMs) {
+      neighbour.record = record
+      if (teller.key !== key) this.#options.neighbourOutdone(key, record)
+    }
     this.#options.found(record, addressesWithinReach(record.addresses, teller.host), teller.key)
   }
 

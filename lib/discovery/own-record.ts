@@ -7,6 +7,7 @@ import type { KeyPair } from '../identity/key-pair.ts'
 import type { Network } from '../identity/network.ts'
 import { encodeNodeRecord } from '../identity/node-record.ts'
 import type { Clock } from '../io/world.ts'
+import { INTEGER_MAX } from '../limits.ts'
 
 /** Asking the machine for its interfaces costs as much as a signature. */
 const ADDRESSES_MS = 5_000
@@ -45,6 +46,17 @@ export class OwnRecord {
     const bytes = isCurrent ? this.#current!.bytes : this.#sign(addresses)
     this.#current = { key, bytes, asOfMs: nowMs }
     return bytes
+  }
+
+  /**
+   * A record of this node's own that another node has, issued by an earlier run whose clock was ahead: the next one is issued later.
+   * Returns whether there will be another one because of it.
+   */
+  met(issuedAtMs: number): boolean {
+    if (issuedAtMs <= this.#issuedAtMs || issuedAtMs >= INTEGER_MAX) return false
+    this.#issuedAtMs = issuedAtMs
+    this.#current = null
+    return true
   }
 
   #sign(addresses: readonly Address[]): Uint8Array | null {

@@ -1,5 +1,6 @@
 // What a link answers by itself: pings, and questions for peers. It answers no faster than is useful: one pong waits at most,
-// and who asks for peers again too soon hears nothing. docs/protocol.md, "Heartbeat" and "Node records and peer exchange".
+// and one `peers` frame that nobody asked for; who asks for peers again too soon hears nothing. docs/protocol.md, "Heartbeat" and
+// "Node records and peer exchange".
 
 import { EMPTY } from '../bytes.ts'
 import { MeshError } from '../errors.ts'
@@ -20,31 +21,24 @@ export interface Answering {
 
 export class Answers {
   readonly #link: Answering
-  #pong: { body: Uint8Array } | null = null
+  /** It answers the newest ping. */
+  readonly #pong: Newest
+  readonly #peers: Newest
   #askedPeersMs = Number.NEGATIVE_INFINITY
 
   constructor(link: Answering) {
     this.#link = link
+    this.#pong = new Newest(FrameType.pong, link)
+    this.#peers = new Newest(FrameType.peers, link)
   }
 
   ping(body: Uint8Array): void {
-    // One pong waits at most: it answers the newest ping.
-    if (this.#pong !== null) {
-      this.#pong.body = body
-      return
-    }
-    const pong: OutgoingFrame & { body: Uint8Array } = {
-      type: FrameType.pong,
-      body,
-      place: null,
-      begin: () => {
-        this.#pong = null
-        return EMPTY
-      },
-      dropped: () => {},
-    }
-    this.#pong = pong
-    this.#link.answer(pong)
+    this.#pong.push(body)
+  }
+
+  /** A `peers` frame that nobody asked for. */
+  tellPeers(body: Uint8Array): void {
+    this.#peers.push(body)
   }
 
   askPeers(body: Uint8Array, nowMs: number): void {
@@ -57,5 +51,36 @@ export class Answers {
     if (nowMs - this.#askedPeersMs < ASK_PEERS_MS) return
     this.#askedPeersMs = nowMs
     this.#link.answer(plainFrame(FrameType.peers, this.#link.peersAsked(count)))
+  }
+}
+
+/** Frames of one type of which one waits at most: a newer body takes the place of the one that waits. */
+class Newest {
+  readonly #type: number
+  readonly #link: Answering
+  #waiting: { body: Uint8Array } | null = null
+
+  constructor(type: number, link: Answering) {
+    this.#type = type
+    this.#link = link
+  }
+
+  push(body: Uint8Array): void {
+    if (this.#waiting !== null) {
+      this.#waiting.body = body
+      return
+    }
+    const frame: OutgoingFrame & { body: Uint8Array } = {
+      type: this.#type,
+      body,
+      place: null,
+      begin: () => {
+        this.#waiting = null
+        return EMPTY
+      },
+      dropped: () => {},
+    }
+    this.#waiting = frame
+    this.#link.answer(frame)
   }
 }

@@ -170,6 +170,11 @@ export class Link {
     this.#outflow.push(into, frame)
   }
 
+  /** Queues a `peers` frame that was not asked for. One waits at most: the newest. */
+  tellPeers(body: Uint8Array): void {
+    this.#answers.tellPeers(body)
+  }
+
   /** Queues a bundle; false when the queue is full or the link is closing. */
   offer(frame: OutgoingFrame): boolean {
     return this.#isQueueing && this.#outflow.offer(frame)

@@ -121,6 +121,11 @@ export class Members {
     if (this.#neighbours.delete(keyOf(identity.publicKey))) this.#linksChanged(nowMs)
   }
 
+  /** What this node tells of itself is another thing now, though its links are the same. */
+  ownChanged(nowMs: number): void {
+    if (!this.#isStopped) this.#ownNode.changed(nowMs)
+  }
+
   /** Does what is due: publishes, finds who is reachable, tells of those who came up, went down or expired. */
   tick(nowMs: number): void {
     if (this.#isStopped) return

@@ -125,6 +125,12 @@ export class AddressBook {
     return this.#take(known, record, addresses)
   }
 
+  /** The record that is known of this peer, where it was issued later than that. */
+  laterThan(peer: string, issuedAtMs: number): Uint8Array | null {
+    const known = this.#peers.get(peer)
+    return known !== undefined && known.issuedAtMs > issuedAtMs ? known.record : null
+  }
+
   /** A dial of ours has found `identity` at `address`. */
   succeeded(identity: Identity, address: Address): void {
     // A longer name has no binary form that fits its 256 bytes.

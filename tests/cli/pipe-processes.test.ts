@@ -48,17 +48,20 @@ async function two(t: TestContext, ...more: string[]): Promise<Two> {
 
 const GO_ON = { signal: new AbortController().signal }
 
+/** Who waits for it is not there at once. */
+async function openedSoon(door: StreamDoor, protocol: string): Promise<DoorStream> {
+  for (;;) {
+    const opened = await door.open('alice', [protocol], GO_ON).catch(() => null)
+    if (opened !== null) return opened
+  }
+}
+
 test('bytes go through both ways, each direction ends by itself, and every way to fail has its exit code', async (t) => {
   const { pipe, doorOf, bob } = await two(t)
   const bytes = noise(3_000_000)
 
   const listener = pipe('alice', '--listen', '/x/1')
-  let opened: DoorStream | null = null
-  // It is not there at once.
-  while (opened === null)
-    opened = await doorOf('bob')
-      .open('alice', ['/x/1'], GO_ON)
-      .catch(() => null)
+  const opened = await openedSoon(doorOf('bob'), '/x/1')
   const hash = createHash('sha256')
   listener.child.stdout.on('data', (chunk) => hash.update(chunk))
   listener.child.stdin.end('hello')
@@ -82,8 +85,12 @@ test('bytes go through both ways, each direction ends by itself, and every way t
   const nobody = pipe('bob', 'alice', '/nobody')
   const late = pipe('bob', '--listen', '/never', '--timeout', '1s')
   const usage = pipe('bob', 'alice')
+  const tooLong = pipe('bob', 'alice', 'x'.repeat(65))
+  const unnamed = pipe('bob', '--listen', '')
   const stranger = pipe('bob', 'carol', '/x/1')
-  assert.deepEqual(await Promise.all([nobody.exit, late.exit, usage.exit, stranger.exit]), [1, 4, 2, 1])
+  const exits = [nobody, late, usage, tooLong, unnamed, stranger].map(({ exit }) => exit)
+  assert.deepEqual(await Promise.all(exits), [1, 4, 2, 2, 2, 1])
+  assert.match(unnamed.err, /PROTOCOL is ""; a protocol name must be text of 1 to 64 bytes/)
   assert.match(nobody.err, /no handler for this protocol/)
   assert.equal(await bob.stop(), 0)
   const none = pipe('bob', 'alice', '/x/1')
@@ -111,6 +118,27 @@ test('a process that is killed, interrupted or has lost its reader does not look
     ['SIGKILL', null, ''],
     ['SIGINT', 130, ''],
     ['EPIPE', 1, ''],
+  ])
+})
+
+test('a node that ends, stopped or killed, is no node to wait at, and breaks a stream that is open', async (t) => {
+  const codes = ['SIGTERM', 'SIGKILL'].map(async (how) => {
+    const { pipe, doorOf, alice } = await two(t)
+    // Whether it waits already or is about to.
+    const waiting = pipe('alice', '--listen', '/waiting')
+    const listener = pipe('alice', '--listen', '/open')
+    const stream = await openedSoon(doorOf('bob'), '/open')
+    stream.write('some')
+    await listener.sees(/some/)
+    alice.child.kill(how as NodeJS.Signals)
+    await assert.rejects(readAll(stream))
+    const exits = [await waiting.exit, await listener.exit]
+    assert.match(waiting.err, /`meshd run`/)
+    return [how, ...exits, listener.err]
+  })
+  assert.deepEqual(await Promise.all(codes), [
+    ['SIGTERM', 3, 1, 'meshd: this node is stopping\n'],
+    ['SIGKILL', 3, 1, 'meshd: the node here went away before the stream had ended\n'],
   ])
 })
 

@@ -13,8 +13,12 @@ import { identities, keyPairOf, openNetwork } from '../identity/nodes.ts'
 const OWN = 200
 
 function recordOf(number: number, ...addresses: readonly string[]): Uint8Array {
+  return recordAt(1, number, ...addresses)
+}
+
+function recordAt(issuedAtMs: number, number: number, ...addresses: readonly string[]): Uint8Array {
   const places = addresses.map((text) => parseAddress(text))
-  return encodeNodeRecord(keyPairOf(number), openNetwork, 1, places, completedNative)
+  return encodeNodeRecord(keyPairOf(number), openNetwork, issuedAtMs, places, completedNative)
 }
 
 /** A genuine record with eight addresses of 256 bytes that nobody can read: the longest there is. */
@@ -28,6 +32,9 @@ function longRecordOf(number: number): Uint8Array {
 class Post {
   readonly found: { address: Address; peer: string; toldBy: string }[] = []
   readonly known: { peer: string; record: Uint8Array }[] = []
+  /** Issue times of our own records, and of neighbours' that outdo what they told. */
+  readonly own: number[] = []
+  readonly outdone: { key: string; issuedAtMs: number }[] = []
   readonly exchange: Exchange
 
   constructor(fraction: () => number = () => 0) {
@@ -40,6 +47,8 @@ class Post {
       found: ({ identity }, addresses, toldBy) => {
         for (const address of addresses) this.found.push({ address, peer: identity.id, toldBy })
       },
+      ownFound: ({ issuedAtMs }) => this.own.push(issuedAtMs),
+      neighbourOutdone: (key, { issuedAtMs }) => this.outdone.push({ key, issuedAtMs }),
       known: () => this.known,
     })
   }
@@ -94,8 +103,30 @@ test('what was found belongs to the identity of the record and names who told it
   ])
 })
 
-test('our own record is passed over', () => {
-  assert.deepEqual(new Post().told('127.0.0.1', recordOf(OWN, '/ip4/198.51.100.1/tcp/7')), [])
+test('our own record is nobody to dial, but when it was issued is told', () => {
+  const post = new Post()
+  assert.deepEqual(post.told('127.0.0.1', recordAt(77, OWN, '/ip4/198.51.100.1/tcp/7')), [])
+  assert.deepEqual(post.own, [77])
+})
+
+test('a record of a neighbour that others tell, issued later than what it told itself, is noticed once', () => {
+  const post = new Post()
+  const place = '/ip4/203.0.113.1/tcp/7'
+  const { key } = keyPairOf(1).identity
+  post.up(1, recordAt(100, 1, place))
+  post.told('203.0.113.2', recordAt(100, 1, place), recordAt(99, 1, place))
+  assert.deepEqual(post.outdone, [])
+  const later = recordAt(200, 1, place)
+  post.told('203.0.113.2', later, later)
+  assert.deepEqual(post.outdone, [{ key, issuedAtMs: 200 }])
+  // The latest is what is told to others.
+  assert.deepEqual(decodePeers(post.exchange.tell(32, null)), [later])
+  // Its own word is no news to it.
+  post.exchange.told([recordAt(300, 1, place)], { key, host: '203.0.113.1' })
+  assert.equal(post.outdone.length, 1)
+  post.exchange.neighbourDown(keyPairOf(1).identity)
+  post.told('203.0.113.2', recordAt(400, 1, place))
+  assert.equal(post.outdone.length, 1)
 })
 
 test('a record that is not genuine is the fault of who told it', () => {
@@ -219,6 +250,8 @@ test('the same record is verified once, wherever it comes from, and a forged one
     ownKey: keyPairOf(OWN).identity.key,
     fraction: () => 0,
     found: ({ identity }, _addresses, toldBy) => found.push(`${identity.id} ${toldBy}`),
+    ownFound: () => {},
+    neighbourOutdone: () => {},
     known: () => [],
   })
   const record = recordOf(1, '127.0.0.1:1')

@@ -68,3 +68,19 @@ test('each record is issued later than the one before, whatever the clock does',
   aheadMs = 59_000
   assert.equal(issuedAtMs(), last)
 })
+
+test('a record of an earlier run that was issued later is outdone, but for one that nothing can outdo', () => {
+  const clock = new FakeClock()
+  const { keyPair, network, primitives, identities } = contextOf(1, clock)
+  const addresses = (): readonly Address[] => [parseAddress('192.0.2.1:7')]
+  const record = new OwnRecord({ keyPair, network, primitives, clock, addresses })
+  const issuedAtMs = (): number => decodeNodeRecord(record.bytes()!, network, identities, primitives).issuedAtMs
+  const first = issuedAtMs()
+  assert.equal(record.met(first), false)
+  assert.equal(record.met(first - 1), false)
+  assert.equal(record.met(Number.MAX_SAFE_INTEGER), false)
+  assert.equal(issuedAtMs(), first)
+  assert.equal(record.met(first + 1e10), true)
+  assert.equal(record.met(first + 1e10), false)
+  assert.equal(issuedAtMs(), first + 1e10 + 1)
+})

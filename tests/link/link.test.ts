@@ -153,6 +153,22 @@ test('of many pings only the newest is answered while the answer waits', () => {
   assert.deepEqual(peer.bodies(FrameType.pong), [pingOf(200)])
 })
 
+test('of records that nobody asked for only the newest waits', () => {
+  const clock = new FakeClock()
+  const { socket, peer, link } = scriptedLink(clock, NEVER_BEATS)
+  socket.isStuck = true
+  link.offer(bundle(SOCKET_UNSENT_BYTES_MAX))
+  clock.settle()
+  for (let i = 1; i <= 200; i++) link.tellPeers(pingOf(i % 256))
+  clock.settle()
+  socket.isStuck = false
+  socket.letThrough(10)
+  clock.settle()
+  link.tellPeers(pingOf(7))
+  clock.settle()
+  assert.deepEqual(peer.bodies(FrameType.peers), [pingOf(200), pingOf(7)])
+})
+
 test('each quiet ping is answered with its own bytes', () => {
   const clock = new FakeClock()
   const { peer } = scriptedLink(clock)

@@ -87,6 +87,32 @@ test('a node that stops has left, and the others say so at once', async () => {
   assert.deepEqual(seed.leftovers, { timers: 0, sockets: 0, listeners: 0 })
 })
 
+test('a node that moved is found although an earlier run told of itself with a clock a year ahead', async () => {
+  const mesh = new VirtualMesh(26)
+  const [hub, far] = [await mesh.started(1), await mesh.started(3)]
+  await mesh.join(far, hub)
+  const files = new MemoryFiles()
+  const ahead = mesh.node(2, { dataDir: '/data' }, { files })
+  ahead.world.clock.unixAheadMs = 365 * 86_400_000
+  await mesh.start(ahead)
+  await mesh.join(ahead, hub)
+  await mesh.time.run(30_000)
+  await mesh.stop(ahead)
+  await mesh.time.run(60_000)
+
+  const moved = await mesh.started(2, { dataDir: '/data' }, { files, ip: '10.0.0.9', run: 1 })
+  assert.equal(moved.mesh.id, ahead.mesh.id)
+  moved.mesh.handle('/x', (stream) => stream.end('here'))
+  await mesh.join(moved, hub)
+  await mesh.time.run(30_000)
+  const [known] = far.mesh.find(moved.mesh.id)
+  assert.deepEqual(known?.addresses, [`/ip4/10.0.0.9/tcp/6374/p2p/${moved.mesh.id}`])
+  // It is dialled there: the two are no neighbours yet.
+  const stream = await mesh.time.of(far.mesh.open(moved.mesh.id, ['/x']))
+  stream.destroy()
+  await mesh.stop()
+})
+
 test('a network that was split finds together by itself', async () => {
   const mesh = new VirtualMesh(23)
   const seed = await mesh.started(1, BY_ITSELF)

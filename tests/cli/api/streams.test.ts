@@ -159,7 +159,7 @@ test('when the node stops, open streams break and those who wait are told', asyn
   const waiting = streamDoor(api.client).accept('/y', { signal })
   while (!api.mesh.handlers.has('/y')) await turn()
   const failed = once(stream, 'error')
-  const refused = assert.rejects(waiting, { code: 'shutdown' })
+  const refused = assert.rejects(waiting, { code: 'not-running', message: /start it again with `meshd run`/ })
   await api.api.close()
   assert.equal((await failed)[0].code, 'shutdown')
   await refused

@@ -2,8 +2,18 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { ByteReader } from '../../../cli/files/byte-reader.ts'
 import { encodeLine, type Offer } from '../../../cli/files/messages.ts'
@@ -105,6 +115,34 @@ test('two files of one name that come at once both stay', async (t) => {
   assert.equal(readdirSync(path).filter((name) => name !== CORNER).length, 4)
 })
 
+test('two nodes that receive the same file in one folder at once do not write into each other', async (t) => {
+  const path = temporaryFolder(t)
+  const bytes = noise(100_000)
+  const [one, other] = await Promise.all(['one', 'other'].map((self) => receiving(t, path, { self })))
+  const [first, second] = [new Hand(one!.open()), new Hand(other!.open())]
+  const written = async (hand: Hand, ...parts: Uint8Array[]): Promise<void> => {
+    for (const part of parts) hand.stream.write(part)
+    while (hand.stream.writableLength > 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  for (const [hand, until] of [
+    [first, 40_000],
+    [second, 10],
+  ] as const) {
+    hand.say(offerOf(bytes))
+    await hand.hear()
+    hand.say({ from: 0 })
+    await written(hand, bytes.subarray(0, until))
+  }
+  for (const [hand, from, name] of [
+    [first, 40_000, 'a.bin'],
+    [second, 10, 'a (1).bin'],
+  ] as const) {
+    await written(hand, bytes.subarray(from), encodeLine({ sha256: hashOf(bytes) }))
+    assert.deepEqual(await hand.hear(), { done: { name } })
+    assert.deepEqual(readFileSync(join(path, name)), bytes)
+  }
+})
+
 test('a transfer that broke goes on behind what has come', async (t) => {
   const path = temporaryFolder(t)
   const bytes = noise(500_000)
@@ -127,7 +165,7 @@ test('what has come and is not the same any more is sent again', async (t) => {
   const path = temporaryFolder(t)
   const bytes = noise(10_000)
   const { open } = await receiving(t, path)
-  const partial = join(path, CORNER, `${transferId(SENDER, offerOf(bytes))}.part`)
+  const partial = join(path, CORNER, `${transferId(SENDER, RECEIVER, offerOf(bytes))}.part`)
   for (const there of [noise(5_000, 9), Buffer.concat([bytes, noise(1)])]) {
     writeFileSync(partial, there)
     const { from, last } = await new Hand(open()).send({ ...offerOf(bytes) }, bytes)
@@ -264,6 +302,58 @@ test('a disk that is too full is told to the sender and to this node', async (t)
   assert.ok(!existsSync(join(path, 'a.bin')))
 })
 
+test('a folder that was removed while the node runs is made again', async (t) => {
+  const path = join(temporaryFolder(t), 'deep', 'inbox')
+  const { open, failed } = await receiving(t, path)
+  const bytes = noise(1_000)
+  for (const removed of [join(path, CORNER), path, dirname(path)]) {
+    rmSync(removed, { recursive: true })
+    assert.deepEqual((await new Hand(open()).send(offerOf(bytes), bytes)).last, { done: { name: 'a.bin' } })
+    assert.deepEqual(readFileSync(join(path, 'a.bin')), bytes)
+    assert.equal(statSync(join(path, CORNER)).mode & 0o777, 0o700)
+    unlinkSync(join(path, 'a.bin'))
+  }
+  assert.deepEqual(failed, [])
+})
+
+test('a folder that cannot be made again is told by its name, and the node takes files once it can', async (t) => {
+  const path = join(temporaryFolder(t), 'inbox')
+  const { open, folder, failed } = await receiving(t, path)
+  const bytes = noise(1_000)
+  for (const inTheWay of [path, join(path, CORNER)]) {
+    rmSync(inTheWay, { recursive: true, force: true })
+    mkdirSync(dirname(inTheWay), { recursive: true })
+    writeFileSync(inTheWay, '')
+    const { last } = await new Hand(open()).send(offerOf(bytes), bytes)
+    assert.deepEqual(last, { error: { code: 'failed', text: 'the other node cannot use its folder for files' } })
+    assert.match(
+      failed.pop()!,
+      /could not be kept in .*inbox: .*(EEXIST.*|is no folder); make it a folder of yours again/,
+    )
+    unlinkSync(inTheWay)
+  }
+  assert.deepEqual((await new Hand(open()).send(offerOf(bytes), bytes)).last, { done: { name: 'a.bin' } })
+  assert.equal(folder.path, realpathSync(path))
+  assert.deepEqual(failed, [])
+})
+
+test('a folder that is removed while a file comes costs that file, and says so', async (t) => {
+  const path = join(temporaryFolder(t), 'inbox')
+  const { open, failed } = await receiving(t, path)
+  const bytes = noise(1_000)
+  const hand = new Hand(open())
+  hand.say(offerOf(bytes))
+  await hand.hear()
+  hand.say({ from: 0 })
+  rmSync(path, { recursive: true })
+  hand.stream.write(bytes)
+  hand.stream.end(encodeLine({ sha256: hashOf(bytes) }))
+  const text = 'the folder of the other node was removed meanwhile; send the file again'
+  assert.deepEqual(await hand.hear(), { error: { code: 'failed', text } })
+  assert.match(failed.join(), /could not be kept in .*inbox: ENOENT/)
+  assert.deepEqual((await new Hand(open()).send(offerOf(bytes), bytes)).last, { done: { name: 'a.bin' } })
+})
+
 test('a receiver that stops breaks off what is under way and takes nothing more', async (t) => {
   const path = temporaryFolder(t)
   const { open, receiver } = await receiving(t, path)
@@ -277,16 +367,17 @@ test('a receiver that stops breaks off what is under way and takes nothing more'
   assert.equal(((await late.hear()).error as { code: string }).code, 'busy')
 })
 
-test('a transfer is known by sender, name, size and date', () => {
+test('a transfer is known by sender, receiver, name, size and date', () => {
   const offer = { name: 'a', size: 1, mtimeMs: 2 }
-  const id = transferId(SENDER, offer)
+  const id = transferId(SENDER, RECEIVER, offer)
   assert.match(id, /^[0-9a-f]{64}$/)
-  assert.equal(id, transferId(SENDER, { ...offer }))
+  assert.equal(id, transferId(SENDER, RECEIVER, { ...offer }))
   const others = [
-    transferId(RECEIVER, offer),
-    transferId(SENDER, { ...offer, name: 'b' }),
-    transferId(SENDER, { ...offer, size: 2 }),
-    transferId(SENDER, { ...offer, mtimeMs: 3 }),
+    transferId(RECEIVER, RECEIVER, offer),
+    transferId(SENDER, SENDER, offer),
+    transferId(SENDER, RECEIVER, { ...offer, name: 'b' }),
+    transferId(SENDER, RECEIVER, { ...offer, size: 2 }),
+    transferId(SENDER, RECEIVER, { ...offer, mtimeMs: 3 }),
   ]
-  assert.equal(new Set([id, ...others]).size, 5)
+  assert.equal(new Set([id, ...others]).size, 6)
 })

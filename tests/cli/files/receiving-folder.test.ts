@@ -141,6 +141,31 @@ test('what nobody went on with for a week is removed, and the oldest beyond the 
   assert.ok(!left.includes(`${id(3)}.part`) && !left.includes(`${id(4)}.part`))
 })
 
+test('several nodes may sweep one folder at once', async (t) => {
+  const path = temporaryFolder(t)
+  const nowMs = Date.now() + PARTIAL_AGE_MS_MAX + 60_000
+  const folders = await Promise.all(Array.from({ length: 4 }, () => ReceivingFolder.open(path, () => nowMs)))
+  for (let i = 0; i < 400; i++) writeFileSync(join(path, CORNER, `${i.toString(16).padStart(64, '0')}.part`), 'x')
+  const sweeps = folders.map(async (folder, i) => {
+    for (let turns = 0; turns < i * 60; turns++) await new Promise((resolve) => setImmediate(resolve))
+    await folder.sweep(new Set())
+  })
+  await Promise.all(sweeps)
+  assert.deepEqual(readdirSync(join(path, CORNER)), [])
+})
+
+test('a partial file that somebody goes on with is not swept, by another node either', async (t) => {
+  const path = temporaryFolder(t)
+  const folders = await Promise.all([0, 1].map(() => ReceivingFolder.open(path, Date.now)))
+  const file = join(path, CORNER, `${ID}.part`)
+  writeFileSync(file, 'x')
+  utimesSync(file, new Date(0), new Date(0))
+  const partial = await folders[0]!.partial(ID)
+  await folders[1]!.sweep(new Set())
+  assert.ok(existsSync(file))
+  await partial.close(true)
+})
+
 test('a full disk is told as such, and what has come stays', { skip: cannotMount() }, async (t) => {
   const path = mkdtempSync(join(tmpdir(), 'meshd-full-'))
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', path])

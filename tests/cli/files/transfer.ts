@@ -34,12 +34,17 @@ export interface Receiving {
 export async function receiving(
   t: TestContext,
   path: string,
-  { fileBytesMax = 2 ** 30, unixMs = Date.now }: { fileBytesMax?: number; unixMs?: () => number } = {},
+  {
+    self = RECEIVER,
+    fileBytesMax = 2 ** 30,
+    unixMs = Date.now,
+  }: { self?: string; fileBytesMax?: number; unixMs?: () => number } = {},
 ): Promise<Receiving> {
   const folder = await ReceivingFolder.open(path, unixMs)
   const received: FileReceived[] = []
   const failed: string[] = []
   const receiver = new FileReceiver({
+    self: () => self,
     folder,
     fileBytesMax,
     received: (file) => received.push(file),
@@ -47,7 +52,7 @@ export async function receiving(
   })
   t.after(() => receiver.close())
   const open = (peer: string = SENDER): StreamEnd => {
-    const [near, far] = streamPair(peer, RECEIVER, FILES_PROTOCOL)
+    const [near, far] = streamPair(peer, self, FILES_PROTOCOL)
     void receiver.handle(far)
     return near
   }

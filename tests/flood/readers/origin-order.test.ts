@@ -456,3 +456,51 @@ test('in whatever order bundles arrive, each run is told in its own, and what is
     }
   }
 })
+
+const HOUR_MS = 3_600_000
+/** A bundle of a run that began so long ago, made now, by a clock that is so far ahead of ours. */
+function byClock(shelf: Shelf, aheadMs: number, ranForMs: number, first: number): Arrival {
+  const sentAtMs = Math.floor(shelf.clock.unixMs()) + aheadMs
+  return { first, sentAtMs, epoch: Math.floor((sentAtMs - ranForMs) / 1000) * 2 ** 20 }
+}
+
+test('a run that began before the subscription is heard at once, whatever the clock of its origin says', async () => {
+  for (const aheadMs of [0, HOUR_MS, -HOUR_MS]) {
+    const shelf = new Shelf()
+    const heard = hear(shelf)
+    await shelf.pass(5_000)
+    shelf.arrive(byClock(shelf, aheadMs, 600_000, 1_000))
+    await shelf.settle()
+    assert.deepEqual(heard, ['1000'], `a clock ${aheadMs} ms ahead`)
+    await shelf.pass(60_000)
+    assert.deepEqual(shelf.gaps, [])
+  }
+})
+
+test('a run that began behind the subscription is heard from its start, whatever the clock of its origin says', async () => {
+  for (const aheadMs of [0, HOUR_MS, -HOUR_MS]) {
+    const shelf = new Shelf()
+    const heard = hear(shelf)
+    await shelf.pass(5_000)
+    const arrivals = [2, 0, 1].map((first) => byClock(shelf, aheadMs, 2_000, first))
+    for (const arrival of arrivals) {
+      shelf.arrive(arrival)
+      await shelf.settle()
+    }
+    assert.deepEqual(heard, ['0', '1', '2'], `a clock ${aheadMs} ms ahead`)
+    assert.deepEqual(shelf.gaps, [])
+  }
+})
+
+test('nobody knows when a run began whose origin has set its clock back: what may be missing is waited for, and no gap is told', async () => {
+  const shelf = new Shelf()
+  const heard = hear(shelf)
+  await shelf.pass(5_000)
+  const arrival = byClock(shelf, 0, -HOUR_MS, 1_000)
+  shelf.arrive(arrival)
+  await shelf.pass(29_000)
+  assert.deepEqual(heard, [])
+  await shelf.pass(2_000)
+  assert.deepEqual(heard, ['1000'])
+  assert.deepEqual(shelf.gaps, [])
+})
