@@ -325,7 +325,7 @@ export class Wiring {
 
   #wasSuperseded({ id, key }: Identity): void {
     if (!this.#superseded.happened(key, this.#given.world.clock.nowMs())) return
-    const text = `${id} and another neighbour keep closing our links for others with our identity; is its key in use elsewhere?`
+    const text = `${id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
     this.#given.warn('identity-in-use', text)
   }
 }

@@ -33,17 +33,6 @@ test('frames with lengths beyond their bounds are told and end the link', async 
   await siege.serves()
 })
 
-test('one neighbour that closes every link as a duplicate does not make a node suspect that its key is in use elsewhere', async () => {
-  await using siege = await Siege.laid()
-  for (let i = 0; i < 6; i++) {
-    const peer = await siege.opened()
-    peer.sendPlain(encodeFrame(FrameType.goodbye, encodeCbor([GoodbyeCode.duplicate, 'another one'])))
-    await siege.until(() => siege.target.stats().neighbours === 1)
-  }
-  await siege.serves()
-  assert.deepEqual(siege.warnings, [])
-})
-
 test('a claimed megabyte costs what has come of it, not what was claimed', async () => {
   await using siege = await Siege.laid()
   const peers = await Promise.all(Array.from({ length: 20 }, (_, i) => siege.opened(70 + i)))

@@ -88,20 +88,6 @@ test('an identity that runs twice moves on once, then stops publishing and says 
   await mesh.stop()
 })
 
-test('an identity that runs twice at one common neighbour is told of it by its own messages', async () => {
-  const mesh = new VirtualMesh()
-  const hub = await mesh.started(5)
-  const nodes = ['10.0.0.1', '10.0.0.2'].map((ip, run) => mesh.node(1, { seeds: [hub.address] }, { ip, run }))
-  await mesh.start(...nodes)
-  const told = (): string[] => nodes.flatMap((node) => node.of('warning').map(({ code }) => code))
-  for (let i = 0; i < 60 && told().length === 0; i++) {
-    await mesh.time.run(10_000)
-    for (const { mesh } of nodes) mesh.publish('chat', `${i}`).catch(() => {})
-  }
-  assert.deepEqual(told(), ['identity-in-use'])
-  await mesh.stop()
-})
-
 test('a node that cannot save its new epoch stops publishing and says why', async () => {
   const mesh = new VirtualMesh()
   const files = new MemoryFiles()
