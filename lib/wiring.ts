@@ -325,7 +325,7 @@ export class Wiring {
 
   #wasSuperseded({ id, key }: Identity): void {
     if (!this.#superseded.happened(key, this.#given.world.clock.nowMs())) return
-    const text = `${id} keeps closing our link for another one with our identity; is its key in use elsewhere?`
+    const text = `${id} keeps closing our link for another one with our identity: our key is in use elsewhere, or that node is wrong`
     this.#given.warn('identity-in-use', text)
   }
 }

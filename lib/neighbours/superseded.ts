@@ -1,5 +1,6 @@
 // Notices that a neighbour closes our link again and again in favour of another one with our identity, though we made none:
-// somebody else has a copy of our key. Pure. docs/protocol.md, "Duplicate connections".
+// somebody else has a copy of our key, or that neighbour says what is not so. A copy that was made by mistake often has no other
+// neighbour, so one is heard, and all that comes of it is a warning. Pure. docs/protocol.md, "Duplicate connections".
 
 /** So many links with one neighbour that ended as duplicates within so long are no accident. */
 const TIMES_MAX = 5
