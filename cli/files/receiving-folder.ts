@@ -17,6 +17,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errnoWords } from '../../lib/io/errno.ts'
 import { makeFolders } from '../../lib/io/folders.ts'
 import { Failure } from '../failures.ts'
 import { errnoOf } from './errno.ts'
@@ -69,7 +70,7 @@ export class ReceivingFolder {
       await folder.sweep(new Set())
       return folder
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
+      const why = errnoOf(cause) === 'EEXIST' ? 'it is no folder' : errnoWords(cause)
       throw new Failure('accept-files', `cannot receive files in ${path}: ${why}; it must be a folder of yours`, {
         cause,
       })
