@@ -234,7 +234,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   /**
    * Opens a stream to a node, by the first of the names that it has a handler for: a node:stream Duplex. A node that is no
    * neighbour is dialled first, and that link is closed when it has been idle. Rejects with MeshError `unreachable`,
-   * `connection-lost`, `stream-reset`, `timed-out`, `too-many-streams`, `bad-argument`, `aborted`, `not-running`.
+   * `connection-lost`, `stream-reset`, `timed-out`, `too-many-streams`, `bad-peer-id`, `bad-argument`, `aborted`, `not-running`.
    */
   async open(
     peer: string,
