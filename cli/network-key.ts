@@ -2,7 +2,7 @@
 // from the command line, where every user of the machine could see it.
 
 import { open } from 'node:fs/promises'
-import { reasonOf } from '../lib/errors.ts'
+import { MeshError, reasonOf } from '../lib/errors.ts'
 import { parseNetworkKey } from '../lib/identity/key-file.ts'
 import { Failure } from './failures.ts'
 import type { LineInput } from './input.ts'
@@ -30,7 +30,7 @@ export async function readNetworkKeyFile(path: string, platform: NodeJS.Platform
       const octal = mode.toString(8).padStart(3, '0')
       throw new Failure('key-file', `others can read the network key ${path} (mode ${octal}); run: chmod 600 ${path}`)
     }
-    return parseNetworkKey(await readAtMost(file, path))
+    return parsed(await readAtMost(file, path), path)
   } finally {
     await file.close()
   }
@@ -43,6 +43,15 @@ export async function readNetworkKeyLine(input: LineInput): Promise<Uint8Array> 
     throw new Failure('key-file', 'no network key on standard input; with --network-key - its first line is the key')
   }
   return parseNetworkKey(line.bytes)
+}
+
+/** Throws MeshError `bad-key` that names the file. */
+function parsed(bytes: Uint8Array, path: string): Uint8Array {
+  try {
+    return parseNetworkKey(bytes)
+  } catch (cause) {
+    throw new MeshError('bad-key', `${path}: ${reasonOf(cause)}`, { cause })
+  }
 }
 
 async function readAtMost(file: Awaited<ReturnType<typeof open>>, path: string): Promise<Uint8Array> {

@@ -97,8 +97,13 @@ export function settingsOf(given: GivenFlags, machine: Machine): Settings {
     order: reading.order,
     exitAfterInput: exitAfterInput?.value ?? false,
     confirmTimeoutMs:
-      quantity(text('confirm-timeout'), parseDuration, 'a duration such as 30s or 5m', 1, CONFIRM_TIMEOUT_MS_MAX) ??
-      CONFIRM_TIMEOUT_MS,
+      quantity(
+        text('confirm-timeout'),
+        parseDuration,
+        'a duration such as 30s or 5m, at most 24d',
+        1,
+        CONFIRM_TIMEOUT_MS_MAX,
+      ) ?? CONFIRM_TIMEOUT_MS,
     storeBytesMax,
     storeAgeMsMax: quantity(
       text('store-age'),

@@ -45,7 +45,7 @@ export function sourcesOf(given: GivenFlags, machine: Machine): Sources {
     const name = environmentNameOf(flag)
     const text = machine.environment[name]
     // Empty counts as not set: that is how compose files and unit files leave a variable out.
-    if (text === undefined || text === '') return null
+    if (text === undefined || isEmpty(flag.kind, text)) return null
     return { value: fromText(flag.kind, text, name), from: name, rank: 1, folder }
   }
   const configPath = before(CONFIG_FLAG)
@@ -69,6 +69,11 @@ export function sourcesOf(given: GivenFlags, machine: Machine): Sources {
 function oneText(found: Found<unknown>): string {
   if (typeof found.value === 'string') return found.value
   throw new UsageError(`${found.from} was given more than once; it takes one value`)
+}
+
+/** A list of commas alone is what a template leaves of values that are all empty. */
+function isEmpty(kind: FlagKind, text: string): boolean {
+  return kind === 'texts' ? /^[\s,]*$/.test(text) : text === ''
 }
 
 function fromText(kind: FlagKind, text: string, from: string): unknown {

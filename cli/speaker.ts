@@ -45,7 +45,7 @@ export class Speaker {
       if (this.#unheard > 1) warn('neighbours-again', `${this.#unheard} messages reached nobody; now they do again`)
       this.#unheard = 0
     } else if (++this.#unheard === 1) {
-      warn('no-neighbours', 'no neighbour is connected, so nobody gets this message')
+      warn('no-neighbours', 'no neighbour is connected; those who come while the message is kept get it then')
     }
   }
 }

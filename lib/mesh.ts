@@ -3,6 +3,7 @@
 
 import { EventEmitter } from 'node:events'
 import { utf8 } from './bytes.ts'
+import { optionsOf } from './call-options.ts'
 import type { MessageHandler, RequestHandler } from './direct/handlers.ts'
 import { MeshError, reasonOf } from './errors.ts'
 import { Checks } from './flood/checks.ts'
@@ -161,7 +162,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
    */
   async connect(address: string, options?: { signal?: AbortSignal }): Promise<string> {
     if (typeof address !== 'string') throw new MeshError('bad-argument', 'connect takes an address as text')
-    return this.#run.wiring.reaching.connect(parseAddress(address), options?.signal)
+    const signal = optionsOf('connect', options, ['signal'])?.signal
+    return this.#run.wiring.reaching.connect(parseAddress(address), signal)
   }
 
   /** Closes the link with that peer and stops wanting it. Resolves when it is closed here and the peer's goodbye on its way. */
@@ -181,7 +183,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     data: string | Uint8Array,
     options?: { signal?: AbortSignal },
   ): Promise<void> {
-    await this.#run.wiring.oneToOne.direct.send(peer, topic, bytesOf(data), options)
+    const known = optionsOf('send', options, ['signal'])
+    await this.#run.wiring.oneToOne.direct.send(peer, topic, bytesOf(data), known)
   }
 
   /**
@@ -194,7 +197,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     data: string | Uint8Array,
     options?: { timeoutMs?: number; signal?: AbortSignal },
   ): Promise<Uint8Array> {
-    return this.#run.wiring.oneToOne.direct.request(peer, topic, bytesOf(data), options)
+    const known = optionsOf('request', options, ['timeoutMs', 'signal'])
+    return this.#run.wiring.oneToOne.direct.request(peer, topic, bytesOf(data), known)
   }
 
   /** Takes what others `send` on exactly this topic. Throws MeshError `bad-topic`, `bad-argument`, `already-registered`. Returns what takes it back. */
@@ -212,7 +216,8 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     peer: string,
     options?: { timeoutMs?: number; signal?: AbortSignal },
   ): Promise<{ timeMs: number; hops: number }> {
-    const { hops, roundTripMs } = await this.#run.wiring.oneToOne.direct.ping(peer, options)
+    const known = optionsOf('ping', options, ['timeoutMs', 'signal'])
+    const { hops, roundTripMs } = await this.#run.wiring.oneToOne.direct.ping(peer, known)
     return { timeMs: roundTripMs, hops }
   }
 
@@ -229,7 +234,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
   /**
    * Opens a stream to a node, by the first of the names that it has a handler for: a node:stream Duplex. A node that is no
    * neighbour is dialled first, and that link is closed when it has been idle. Rejects with MeshError `unreachable`,
-   * `connection-lost`, `stream-reset`, `timed-out`, `too-many-streams`, `bad-argument`, `aborted`, `not-running`.
+   * `connection-lost`, `stream-reset`, `timed-out`, `too-many-streams`, `bad-peer-id`, `bad-argument`, `aborted`, `not-running`.
    */
   async open(
     peer: string,
@@ -237,7 +242,7 @@ export class Mesh extends EventEmitter<MeshEvents> implements AsyncDisposable {
     options?: { signal?: AbortSignal },
   ): Promise<MeshStream> {
     const names = typeof protocol === 'string' ? [protocol] : protocol
-    return this.#run.wiring.oneToOne.open(peer, names, options?.signal)
+    return this.#run.wiring.oneToOne.open(peer, names, optionsOf('open', options, ['signal'])?.signal)
   }
 
   /** The nodes that `text` can mean: the one with that peer id, else those of that name, else those whose peer id begins or ends so. */

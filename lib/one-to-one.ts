@@ -11,6 +11,7 @@ import { FrameType } from './framing/frames.ts'
 import type { Identities, Identity } from './identity/identities.ts'
 import type { KeyPair } from './identity/key-pair.ts'
 import type { Network } from './identity/network.ts'
+import { publicKeyOfPeerId } from './identity/peer-id.ts'
 import { Alarm } from './io/alarm.ts'
 import type { Clock, Random } from './io/world.ts'
 import { ALL_WINDOWS_BYTES_MAX, LINK_QUEUE_BYTES_MAX } from './limits.ts'
@@ -163,14 +164,17 @@ export class OneToOne {
 
   /**
    * Opens a stream to that peer, over the link with it or one made for the purpose. Rejects as `Streams.open`, with
-   * `unreachable` or `connection-lost`, and with `bad-argument` where that peer is this node.
+   * `unreachable` or `connection-lost`, `bad-peer-id`, `not-running`, and with `bad-argument` where that peer is this node.
    */
   async open(peer: string, names: readonly string[], signal: AbortSignal | undefined): Promise<MeshStream> {
     const given = this.#given
-    if (peer === given.keyPair.identity.id) throw new MeshError('bad-argument', 'that peer is this node itself')
-    let link = await given.visit(peer, signal)
+    if (this.#isClosed) throw new MeshError('not-running', 'this node has stopped')
+    const to = given.identities.admit(publicKeyOfPeerId(peer))
+    if (to === null) throw new MeshError('bad-peer-id', 'this peer id is no acceptable identity')
+    if (to.id === given.keyPair.identity.id) throw new MeshError('bad-argument', 'that peer is this node itself')
+    let link = await given.visit(to.id, signal)
     // It may have ended in the very turn in which it was found, and another connection with that peer taken over.
-    if (!link.isOpen && given.link(peer) !== undefined) link = await given.visit(peer, signal)
+    if (!link.isOpen && given.link(to.id) !== undefined) link = await given.visit(to.id, signal)
     if (!link.isOpen) throw new MeshError('connection-lost', 'the link ended before the stream was opened')
     const opening = this.#side(link).streams.open(names, signal)
     this.#setAlarm()

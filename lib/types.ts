@@ -1,6 +1,8 @@
 // The shapes that users of `Mesh` touch: messages, receipts, snapshots, events. Plain data and narrow interfaces; the
 // modules below fill them in. Peer ids are text (`12D3Koo…`), times are milliseconds, addresses are multiaddr text.
 
+import type { ErrorCode } from './errors.ts'
+
 /** One message as a subscriber gets it. */
 export interface Message {
   readonly topic: string
@@ -167,8 +169,8 @@ export interface MeshEvents {
   listening: [{ id: string; addresses: readonly string[] }]
   neighbourUp: [{ peer: string; address: string; direction: 'in' | 'out'; name: string }]
   /** `reason` is for people, `code` is an ErrorCode. */
-  neighbourDown: [{ peer: string; reason: string; code: string; retryInMs: number | null }]
-  dialFailed: [{ address: string; reason: string; code: string; retryInMs: number | null }]
+  neighbourDown: [{ peer: string; reason: string; code: ErrorCode; retryInMs: number | null }]
+  dialFailed: [{ address: string; reason: string; code: ErrorCode; retryInMs: number | null }]
   /** A node of the mesh was heard of, or has become reachable again. */
   nodeUp: [{ peer: string; name: string }]
   /** A node left, or is no longer reachable over any links that nodes have told of. */

@@ -62,6 +62,7 @@ const TOP_LEVEL: Readonly<Record<string, string>> = {
 }
 const BASE: readonly string[] = [
   'bytes.ts',
+  'call-options.ts',
   'errors.ts',
   'limits.ts',
   'memory.ts',

@@ -4,11 +4,12 @@ import { Readable } from 'node:stream'
 import { reasonOf } from '../../lib/errors.ts'
 import { checkTopic } from '../../lib/flood/topics.ts'
 import { PAYLOAD_BYTES_MAX } from '../../lib/limits.ts'
-import { EXIT, Failure, UsageError } from '../failures.ts'
+import { EXIT, Failure } from '../failures.ts'
 import { LineInput } from '../input.ts'
 import { jsonLine, payloadJson } from '../json-events.ts'
 import type { InputLine } from '../lines.ts'
 import { printable } from '../printable.ts'
+import { checked } from './checked.ts'
 import { payloadOfCommand } from './payload.ts'
 import type { CommandContext } from './perform.ts'
 
@@ -31,11 +32,7 @@ interface Sum {
 
 export async function pub(context: CommandContext): Promise<number> {
   const [topic, data] = context.words
-  try {
-    checkTopic(topic!)
-  } catch (cause) {
-    throw new UsageError(`TOPIC is ${JSON.stringify(topic)}; ${reasonOf(cause)}`, { cause })
-  }
+  checked('TOPIC', topic!, checkTopic)
   return data === undefined ? pubLines(context, topic!) : pubOne(context, topic!, data)
 }
 

@@ -1,12 +1,14 @@
 // `meshd reply`: answers what other nodes request on a topic, by a command, with a fixed text, or by a program at its other end
 // of standard input and output. docs/cli.md, "meshd reply".
 
+import { checkTopic } from '../../lib/flood/topics.ts'
 import { codeOf, EXIT, Failure, UsageError } from '../failures.ts'
 import { jsonLine, payloadJson } from '../json-events.ts'
 import { printable } from '../printable.ts'
 import { watchReader } from '../reader.ts'
 import { StopSignals } from '../signals.ts'
 import { type Answerer, byCommand, byProgram, type Post, withText } from './answerers.ts'
+import { checked } from './checked.ts'
 import type { JsonObject } from './node-client.ts'
 import type { CommandContext } from './perform.ts'
 
@@ -18,6 +20,7 @@ export async function reply(context: CommandContext): Promise<number> {
   if (exec === null && text === null && !json) {
     throw new UsageError('meshd reply needs --exec COMMAND, --text TEXT, or --json to be answered by a program')
   }
+  checked('TOPIC', context.words[0]!, checkTopic)
   const stopping = new AbortController()
   const signals = new StopSignals({
     signals: host.signals,

@@ -1,10 +1,10 @@
 // `meshd pipe` and `meshd cp` as commands: what the user typed, made into what pipe-command.ts and cp-command.ts are to do.
 
-import { reasonOf } from '../../lib/errors.ts'
 import { checkProtocolNames } from '../../lib/streams/registry.ts'
 import { UsageError } from '../failures.ts'
 import { copy, parseTarget } from '../files/cp-command.ts'
 import { pipe as carry } from '../pipe-command.ts'
+import { checked } from './checked.ts'
 import type { CommandContext } from './perform.ts'
 import { streamDoor } from './stream-door.ts'
 
@@ -18,11 +18,7 @@ export async function pipe({ client, settings, words, host }: CommandContext): P
   if (peer === undefined || protocol === undefined || more.length > 0) {
     throw new UsageError('meshd pipe takes either PEER PROTOCOL, or --listen PROTOCOL alone')
   }
-  try {
-    checkProtocolNames([protocol])
-  } catch (cause) {
-    throw new UsageError(`PROTOCOL is ${JSON.stringify(protocol)}; ${reasonOf(cause)}`, { cause })
-  }
+  checked(peer === null ? '--listen' : 'PROTOCOL', protocol, (name) => checkProtocolNames([name]))
   const openMs = timeoutMs ?? (peer === null ? null : OPEN_MS)
   return carry({ peer, protocol, openMs }, streamDoor(client), host)
 }

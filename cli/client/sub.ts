@@ -1,16 +1,16 @@
 // `meshd sub`: prints what arrives on a topic or pattern, or runs a command for each message. docs/cli.md, "meshd sub".
 
-import { reasonOf } from '../../lib/errors.ts'
 import { resolveSubscribeOptions } from '../../lib/flood/readers/read-options.ts'
 import { TopicPattern } from '../../lib/flood/topics.ts'
 import { shortId } from '../../lib/identity/peer-id.ts'
 import type { SubscribeOptions } from '../../lib/types.ts'
-import { codeOf, EXIT, Failure, failureLine, UsageError } from '../failures.ts'
+import { codeOf, EXIT, Failure, failureLine } from '../failures.ts'
 import { jsonLine } from '../json-events.ts'
 import { Output } from '../output.ts'
 import { printable } from '../printable.ts'
 import { StopSignals } from '../signals.ts'
 import { Acknowledger } from './acknowledger.ts'
+import { checked } from './checked.ts'
 import { CommandRunner, messageOf, type RunnerMessage } from './command-runner.ts'
 import type { JsonObject } from './node-client.ts'
 import type { CommandContext } from './perform.ts'
@@ -50,18 +50,11 @@ export async function sub(context: CommandContext): Promise<number> {
 
 /** Throws UsageError for what the node would refuse. */
 function check(pattern: string, { since, durable }: ClientSettings): void {
-  const wants = (what: string, text: string, judge: () => unknown): void => {
-    try {
-      judge()
-    } catch (cause) {
-      throw new UsageError(`${what} is ${JSON.stringify(text)}; ${reasonOf(cause)}`, { cause })
-    }
-  }
   const judge = (options: SubscribeOptions): unknown =>
     resolveSubscribeOptions(options, { keepsBundles: true, isDurable: true })
-  wants('PATTERN', pattern, () => new TopicPattern(pattern))
-  if (since !== null) wants('--since', since, () => judge({ since }))
-  if (durable !== null) wants('--durable', durable, () => judge({ durable }))
+  checked('PATTERN', pattern, () => new TopicPattern(pattern))
+  if (since !== null) checked('--since', since, () => judge({ since }))
+  if (durable !== null) checked('--durable', durable, () => judge({ durable }))
 }
 
 class Reading {

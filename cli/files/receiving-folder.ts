@@ -17,7 +17,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
-import { reasonOf } from '../../lib/errors.ts'
+import { errnoWords } from '../../lib/io/errno.ts'
 import { makeFolders } from '../../lib/io/folders.ts'
 import { Failure } from '../failures.ts'
 import { errnoOf, refusalOf } from './errno.ts'
@@ -65,7 +65,7 @@ export class ReceivingFolder {
       await folder.sweep(new Set())
       return folder
     } catch (cause) {
-      const text = `cannot receive files in ${path}: ${reasonOf(cause)}; it must be a folder of yours`
+      const text = `cannot receive files in ${path}: ${whyNot(cause)}; it must be a folder of yours`
       throw new Failure('accept-files', text, { cause })
     }
   }
@@ -77,7 +77,7 @@ export class ReceivingFolder {
     } catch (error) {
       const refusal = refusalOf(error)
       if (refusal.code !== 'failed') throw refusal
-      const cause = new Error(`${reasonOf(error)}; make it a folder of yours again, and files are taken`)
+      const cause = new Error(`${whyNot(error)}; make it a folder of yours again, and files are taken`)
       throw new Refusal('failed', 'the other node cannot use its folder for files', { cause })
     }
   }
@@ -234,4 +234,9 @@ async function changedAtMs(path: string): Promise<number | null> {
     if (errnoOf(error) === 'ENOENT') return null
     throw error
   }
+}
+
+/** Why a folder cannot be made or used, in words. */
+function whyNot(error: unknown): string {
+  return errnoOf(error) === 'EEXIST' ? 'it is no folder' : errnoWords(error)
 }

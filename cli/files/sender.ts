@@ -6,6 +6,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
 import { reasonOf } from '../../lib/errors.ts'
+import { errnoWords } from '../../lib/io/errno.ts'
 import { Failure } from '../failures.ts'
 import { ByteReader } from './byte-reader.ts'
 import { encodeLine, type Offer, parseDone, parseHeld } from './messages.ts'
@@ -41,7 +42,7 @@ export async function openSource(path: string, name: string): Promise<SourceFile
   try {
     handle = await open(path, constants.O_RDONLY | NO_WAIT)
   } catch (cause) {
-    throw new Failure('bad-file', `cannot read ${path}: ${reasonOf(cause)}`, { cause })
+    throw new Failure('bad-file', `cannot read ${path}: ${errnoWords(cause)}`, { cause })
   }
   try {
     const stat = await handle.stat()

@@ -4,7 +4,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net'
 import { reasonOf } from '../../lib/errors.ts'
-import { Failure } from '../failures.ts'
+import { listenFailed } from '../../lib/io/tcp.ts'
 import { isHostAllowed } from './host-check.ts'
 
 /** Connections at once; those of the mesh port are counted apart from those of the own address. */
@@ -44,14 +44,12 @@ export class HttpServer {
     this.#http.on('clientError', (_error, socket) => socket.destroy())
   }
 
-  /** Listens on an address of its own; resolves with its URL. Rejects with Failure `listen-failed`. */
+  /** Listens on an address of its own; resolves with its URL. Rejects with MeshError `listen-failed`. */
   listen(host: string, port: number): Promise<string> {
     const listener = createTcpServer((socket) => this.#take(socket, this.#own))
     this.#listener = listener
     return new Promise((resolve, reject) => {
-      listener.once('error', (cause: Error) => {
-        reject(new Failure('listen-failed', `cannot serve HTTP on ${host} port ${port}: ${cause.message}`, { cause }))
-      })
+      listener.once('error', (cause) => reject(listenFailed({ host, port }, cause, 'serve HTTP')))
       listener.listen({ host, port }, () => {
         // From now on it only tells of connections that could not be accepted, and goes on.
         listener.on('error', () => undefined)

@@ -4,6 +4,9 @@ import { MeshError } from '../errors.ts'
 import { PAYLOAD_BYTES_MAX, TIME_TO_LIVE_S_MAX } from '../limits.ts'
 import type { PublishOptions } from '../types.ts'
 
+/** The names of all. */
+export const PUBLISH_OPTIONS: readonly (keyof PublishOptions)[] = ['retain', 'timeToLiveS', 'signal']
+
 /** Beside topic and payload, what makes messages fit one bundle or not. */
 export interface Kind {
   readonly isRetained: boolean

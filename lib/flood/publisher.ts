@@ -5,6 +5,7 @@
 // turn, or within `FILL_MS` (`FILL_MS_MAX` where processor time is short) when messages come so fast that waiting gathers more of
 // them under one signature.
 
+import { optionsOf } from '../call-options.ts'
 import { MeshError } from '../errors.ts'
 import { Alarm } from '../io/alarm.ts'
 import type { Clock, Timer } from '../io/world.ts'
@@ -15,7 +16,7 @@ import { type BuilderOrigin, BundleBuilder } from './builder.ts'
 import { type Bundle, BundleFlag, type BundleSigning } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
 import { FillTime } from './fill-time.ts'
-import { type Kind, kindOf, ORDINARY, payloadLength } from './publish-options.ts'
+import { type Kind, kindOf, ORDINARY, PUBLISH_OPTIONS, payloadLength } from './publish-options.ts'
 import { Confirmations, type Offer, Publication, PublishReceipt, type ReceiptContext } from './receipt.ts'
 import { checkTopic } from './topics.ts'
 import { WaitingCalls } from './waiting-calls.ts'
@@ -126,7 +127,7 @@ export class Publisher {
     try {
       if (topic !== this.#checkedTopic) checkTopic(topic)
       this.#checkedTopic = topic
-      return this.#publish(topic, payload, options, true)
+      return this.#publish(topic, payload, optionsOf('publish', options, PUBLISH_OPTIONS), true)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -2,6 +2,7 @@
 // messages of a bundle share what is known of it, and a receipt that nobody asks costs nothing more.
 // docs/guide.md, "Publish, and what a receipt says".
 
+import { optionsOf } from '../call-options.ts'
 import { MeshError } from '../errors.ts'
 import type { Clock, Timer } from '../io/world.ts'
 import type { Outcome, Receipt } from '../types.ts'
@@ -65,11 +66,9 @@ export class PublishReceipt implements Receipt {
     return offers.map(({ peer, outcome }) => ({ peer, outcome }))
   }
 
-  async confirmed(
-    count: number = 1,
-    options: { timeout?: number; signal?: AbortSignal } = {},
-  ): Promise<readonly string[]> {
-    return this.#context.confirmations.wait(this.#publication, count, options)
+  async confirmed(count: number = 1, options?: { timeout?: number; signal?: AbortSignal }): Promise<readonly string[]> {
+    const known = optionsOf('confirmed', options, ['timeout', 'signal'])
+    return this.#context.confirmations.wait(this.#publication, count, known ?? {})
   }
 }
 

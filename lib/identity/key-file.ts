@@ -64,7 +64,7 @@ export function parseNetworkKey(bytes: Uint8Array): Uint8Array {
   }
   throw new MeshError(
     'bad-key',
-    'a network key is 32 random bytes: raw, as 64 hex digits, or in base64; make one with: head -c 32 /dev/urandom > network.key',
+    'a network key is 32 random bytes: raw, as 64 hex digits, or in base64; make one with: (umask 077; head -c 32 /dev/urandom > network.key)',
   )
 }
 

@@ -57,29 +57,30 @@ function listenerOf(server: Server): Listener {
   }
 }
 
-function listenFailed(endpoint: Endpoint, cause: unknown): MeshError {
-  const at = endpointText(endpoint)
+/** `listen-failed`, with what would be right; `task` is what this machine did not let be done. */
+export function listenFailed(endpoint: Endpoint, cause: unknown, task = 'listen'): MeshError {
+  const cannot = `cannot ${task} on ${endpointText(endpoint)}`
   switch (errnoOf(cause)) {
     case 'EADDRINUSE':
       return new MeshError(
         'listen-failed',
-        `cannot listen on ${at}: port ${endpoint.port} is in use; stop the program that has it, or choose another port (0 takes a free one)`,
+        `${cannot}: port ${endpoint.port} is in use; stop the program that has it, or choose another port (0 takes a free one)`,
         { cause },
       )
     case 'EACCES':
       return new MeshError(
         'listen-failed',
-        `cannot listen on ${at}: not permitted; choose a port above 1023, or allow this program to use port ${endpoint.port}`,
+        `${cannot}: not permitted; choose a port above 1023, or allow this program to use port ${endpoint.port}`,
         { cause },
       )
     case 'EADDRNOTAVAIL':
       return new MeshError(
         'listen-failed',
-        `cannot listen on ${at}: this machine does not have the address ${endpoint.host}; use one of its own, or [::] for all`,
+        `${cannot}: this machine does not have the address ${endpoint.host}; use one of its own, or [::] for all`,
         { cause },
       )
     default:
-      return new MeshError('listen-failed', `cannot listen on ${at}: ${errnoWords(cause)}`, { cause })
+      return new MeshError('listen-failed', `${cannot}: ${errnoWords(cause)}`, { cause })
   }
 }
 

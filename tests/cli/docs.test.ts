@@ -1,7 +1,7 @@
 // Holds docs/cli.md and the program to each other.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { CLIENT_COMMANDS } from '../../cli/client/flags.ts'
 import { parseLine } from '../../cli/command-line.ts'
@@ -118,6 +118,24 @@ test('the page lists the events, with the fields that are printed, and the codes
   const everything = ['speaker', 'json-events', 'run'].map((name) => read(`cli/${name}.ts`)).join('')
   for (const [, code] of everything.matchAll(/warn(?:ing)?\(\s*'([a-z-]+)'/g)) {
     assert.ok(PAGE.includes(`| \`${code}\` |`), `the page has no warning ${code}`)
+  }
+})
+
+test('the pages list every code that the program itself fails with, and every event of its commands', () => {
+  const pages = [PAGE, read('docs/errors.md'), read('docs/api.md'), read('docs/files.md')].join('')
+  const folder = new URL('../../cli/', import.meta.url)
+  const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  const codes = new Set<string>()
+  const events = new Set<string>()
+  for (const name of sources) {
+    const source = readFileSync(new URL(name, folder), 'utf8')
+    for (const [, code] of source.matchAll(/new (?:Failure|Refusal)\(\s*'([a-z-]+)'/g)) codes.add(code!)
+    for (const [, event] of source.matchAll(/event: '([a-z-]+)'/g)) events.add(event!)
+  }
+  assert.ok(codes.size > 15 && events.size > 15)
+  for (const code of codes) assert.ok(pages.includes(`\`${code}\``), `no page has the code ${code}`)
+  for (const event of events) {
+    assert.ok(pages.includes(`\`${event}\``) || pages.includes(`"event":"${event}"`), `no page has the event ${event}`)
   }
 })
 

@@ -164,6 +164,7 @@ test('what is to be done this time stands in no config file and in no environmen
 
 test('an empty environment variable counts as not set', () => {
   assert.deepEqual(withEnvironment({ MESHD_LISTEN: '', MESHD_MDNS: '' }).listen, ['[::]:6374'])
+  assert.deepEqual(withEnvironment({ MESHD_LISTEN: ' , ' }).listen, ['[::]:6374'])
 })
 
 test('an empty array in the config file is a value', () => {
@@ -233,12 +234,16 @@ const WRONG: readonly [given: Record<string, unknown>, environment: Record<strin
   [{ 'data-dir': '' }, {}, /^--data-dir is empty/],
   [{}, { MESHD_MDNS: 'yes' }, /^MESHD_MDNS is "yes"; it must be 1, 0, true or false/],
   [{}, { MESHD_LOG_LEVEL: 'loud' }, /^MESHD_LOG_LEVEL is "loud"; it must be one of error, warn, info, debug/],
-  [{ since: 'later' }, {}, /^--since is "later"; since is "later"; it must be a time back such as 90s/],
+  [{ since: 'later' }, {}, /^--since is "later"; since must be a time back such as 90s/],
   [{}, { MESHD_DURABLE: 'x'.repeat(129) }, /^MESHD_DURABLE is "x+"; durable must be a name of 1 to 128 bytes/],
   [{ durable: 'x', ephemeral: true }, {}, /^--durable needs a data folder, and with --ephemeral there is none/],
   [{ order: 'time' }, {}, /^--order is "time"; it must be arrival or origin/],
   [{ 'confirm-timeout': '30' }, {}, /^--confirm-timeout is "30"; it must be a duration such as 30s or 5m/],
-  [{ 'confirm-timeout': '25d' }, {}, /^--confirm-timeout is "25d"; /],
+  [
+    { 'confirm-timeout': '25d' },
+    {},
+    /^--confirm-timeout is "25d"; it must be a duration such as 30s or 5m, at most 24d$/,
+  ],
   [{ 'store-size': '64MB' }, {}, /^--store-size is "64MB"; it must be a size such as 64M or 1G, at most 1T/],
   [{ 'store-size': '2T' }, {}, /^--store-size is "2T"; /],
   [{ 'store-age': '31d' }, {}, /^--store-age is "31d"; it must be a duration such as 10m or 24h, at most 30d/],

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { base36 } from 'multiformats/bases/base36'
+import { base58btc } from 'multiformats/bases/base58'
 import { VirtualMesh, type VirtualNode } from '../virtual/mesh.ts'
 
 /** Three in a line, each knowing of all. */
@@ -80,6 +82,31 @@ test('a node that nobody knows of, or that does not answer, is unreachable, and 
   await mesh.time.of(aborted)
   assert.equal(a.mesh.neighbours().length, 1)
   await mesh.stop(a, b, stranger)
+})
+
+test('a peer of a stream is known by every form of its id, and what is none is refused', async () => {
+  const mesh = new VirtualMesh()
+  const [a, b] = await line(mesh)
+  b.mesh.handle('echo/1', (stream) => stream.pipe(stream))
+  const bytes = Uint8Array.from([0x01, 0x72, ...base58btc.baseDecode(b.mesh.id)])
+  const stream = await mesh.time.of(a.mesh.open(base36.encode(bytes), 'echo/1'))
+  assert.equal(stream.peer, b.mesh.id)
+  stream.destroy()
+  for (const peer of ['bob', '', 5, undefined]) {
+    await assert.rejects(a.mesh.open(peer as string, 'echo/1'), { code: 'bad-peer-id' })
+  }
+  await mesh.stop()
+})
+
+test('a stopped node opens no stream, and says why', async () => {
+  const mesh = new VirtualMesh()
+  const [a, b] = await line(mesh)
+  const stranger = await mesh.started(9)
+  await mesh.stop(a)
+  for (const { mesh: peer } of [b, stranger]) {
+    await assert.rejects(a.mesh.open(peer.id, 'echo/1'), { code: 'not-running' })
+  }
+  await mesh.stop()
 })
 
 test('a stream that is asked for while the last words of its peer are read fails at once', async () => {

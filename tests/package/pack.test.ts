@@ -87,12 +87,15 @@ await Promise.all([alice.stop(), bob.stop()])
 `
 
 const TYPED = `
-import { json, Mesh, type MeshOptions, type Message, type Receipt } from 'meshd'
+import { type ErrorCode, json, Mesh, type MeshOptions, type Message, type Receipt } from 'meshd'
 const options: MeshOptions = { network: { name: 'lab' }, mdns: false }
 export const mesh: Mesh = new Mesh(options)
 export const receipt: Promise<Receipt> = mesh.publish('news', 'hello')
 mesh.subscribe('news', (message: Message) => message.data.length)
 mesh.topic<{ celsius: number }>('readings', json).subscribe(({ celsius }) => celsius.toFixed(1))
+export const codes: ErrorCode[] = []
+mesh.on('dialFailed', ({ code }) => codes.push(code))
+mesh.on('neighbourDown', ({ code }) => codes.push(code))
 // @ts-expect-error: the types are there, and not any.
 mesh.subscribe(1)
 `

@@ -1,6 +1,7 @@
 // What a program asks of a subscription, checked once. With none of `since`, `order` and `durable` it is a live one, which
 // this folder has nothing to do with. docs/guide.md, "History".
 
+import { checkSignal } from '../../call-options.ts'
 import { MeshError } from '../../errors.ts'
 import type { SubscribeOptions } from '../../types.ts'
 import { parseSince, type Since } from './since.ts'
@@ -47,6 +48,7 @@ export function resolveSubscribeOptions(given: SubscribeOptions, storage: Storag
   for (const key of Object.keys(given)) {
     if (!KNOWN.includes(key)) throw bad(`unknown subscription option ${key}; known are ${KNOWN.join(', ')}`)
   }
+  checkSignal(given.signal)
   const queueMax = given.queueMax ?? QUEUE_MAX
   if (!Number.isInteger(queueMax) || queueMax < 1) throw bad('queueMax must be a whole number of at least 1')
   const order = oneOf('order', given.order, ['arrival', 'origin'])

@@ -37,7 +37,7 @@ export function parseSince(text: string): Since {
   if (message !== null) return message
   throw new MeshError(
     'bad-argument',
-    `since is ${JSON.stringify(text)}; it must be a time back such as 90s, 10m, 24h or 7d, a message id, 'stored' or 'retained'`,
+    "since must be a time back such as 90s, 10m, 24h or 7d, a message id, 'stored' or 'retained'",
   )
 }
 

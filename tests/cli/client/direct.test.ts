@@ -61,6 +61,14 @@ test('what cannot be sent, or is refused, is an error with its code', async (t) 
   await assert.rejects(runCommand(api, 'request', ['alice', 't', 'x'], { timeoutMs: 5 }), { code: 'timed-out' })
 })
 
+test('a topic that cannot be is wrong usage, before the node is asked', async (t) => {
+  const api = await startApi(t)
+  for (const command of ['send', 'request'] as const) {
+    const refused = runCommand(api, command, ['alice', 'a/+', 'x'])
+    await assert.rejects(refused, { code: 'usage', message: /^TOPIC is "a\/\+"; a topic is / })
+  }
+})
+
 test('control characters need less room as bytes, and a full message of them fits', async (t) => {
   const api = await startApi(t)
   api.mesh.nodeSnapshots = [NODE]

@@ -207,4 +207,6 @@ test('what cannot be asked for is wrong usage, and a topic that is taken is said
   await assert.rejects(refused({}), { code: 'usage', message: /needs --exec COMMAND, --text TEXT, or --json/ })
   await assert.rejects(refused({ exec: 'x', text: 'y' }), { code: 'usage', message: /exclude each other/ })
   await assert.rejects(refused({ text: 'x' }), { code: 'already-registered' })
+  const badTopic = startCommand(node.api, 'reply', ['a/#'], { text: 'x' }).ended
+  await assert.rejects(badTopic, { code: 'usage', message: /^TOPIC is "a\/#"; a topic is / })
 })

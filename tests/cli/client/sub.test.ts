@@ -102,7 +102,10 @@ test('what cannot be asked for is wrong usage', async (t) => {
   const refused = (words: string[], changes: Partial<ClientSettings>): Promise<number> =>
     startCommand(api, 'sub', words, changes).ended
   await assert.rejects(refused(['a#'], {}), { code: 'usage', message: /^PATTERN is "a#"/ })
-  await assert.rejects(refused(['a'], { since: 'noon' }), { code: 'usage', message: /^--since is "noon"/ })
+  await assert.rejects(refused(['a'], { since: 'noon' }), {
+    code: 'usage',
+    message: /^--since is "noon"; since must be a time back such as 90s/,
+  })
   await assert.rejects(refused(['a'], { durable: '' }), { code: 'usage', message: /^--durable is ""/ })
 })
 

@@ -270,7 +270,9 @@ test('what is no file, or has no name that can be sent, is told before anything 
   writeFileSync(join(path, '.hidden'), '')
   const door = doorOf(() => Promise.reject(new Error('must not be opened')))
   const host = new FakeCopyHost()
-  await assert.rejects(copy(command(join(path, 'none')), door, host), { code: 'bad-file' })
+  const none = join(path, 'none')
+  const says = `cannot read ${none}: no such file or folder`
+  await assert.rejects(copy(command(none), door, host), { code: 'bad-file', message: says })
   await assert.rejects(copy(command(join(path, 'folder')), door, host), { code: 'bad-file' })
   await assert.rejects(copy(command(join(path, '.hidden')), door, host), { code: 'usage' })
   await assert.rejects(copy(command(join(path, 'none'), { name: 'a/b' }), door, host), { code: 'usage' })

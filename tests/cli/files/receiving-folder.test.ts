@@ -35,7 +35,10 @@ test('the folder is made where there is none, and its corner is for the owner al
 test('what is no folder is refused, and a corner that leads elsewhere too', async (t) => {
   const path = temporaryFolder(t)
   writeFileSync(join(path, 'file'), '')
-  await assert.rejects(ReceivingFolder.open(join(path, 'file'), Date.now), { code: 'accept-files' })
+  await assert.rejects(ReceivingFolder.open(join(path, 'file'), Date.now), {
+    code: 'accept-files',
+    message: `cannot receive files in ${join(path, 'file')}: it is no folder; it must be a folder of yours`,
+  })
   if (process.platform === 'linux') {
     await assert.rejects(ReceivingFolder.open('/proc/nope', Date.now), { code: 'accept-files' })
   }

@@ -137,9 +137,12 @@ test('at most so many connections at once; the port of the mesh is counted apart
   assert.match(answer, /^HTTP\/1\.1 200 /)
 })
 
-test('an address that is taken is told', async (t) => {
+test('an address that is taken, or is not this machine’s, is told with what would be right', async (t) => {
   const { port } = await serve(t)
-  await assert.rejects(new HttpServer(WATCHED).listen('127.0.0.1', port), { code: 'listen-failed' })
+  const refused = (host: string, says: RegExp): Promise<void> =>
+    assert.rejects(new HttpServer(WATCHED).listen(host, port), { code: 'listen-failed', message: says })
+  await refused('127.0.0.1', /^cannot serve HTTP on 127\.0\.0\.1:\d+: port \d+ is in use; .* choose another port/)
+  await refused('203.0.113.1', /^cannot serve HTTP on 203\.0\.113\.1:\d+: this machine does not have the address/)
 })
 
 test('closing ends what is open', async (t) => {

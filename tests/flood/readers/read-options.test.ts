@@ -42,7 +42,7 @@ test('with any of them it reads the store, and the rest has its defaults', () =>
 })
 
 const WRONG: readonly [SubscribeOptions, RegExp][] = [
-  [{ since: 'later' }, /^since is "later"; it must be /],
+  [{ since: 'later' }, /^since must be a time back such as 90s, .* 'retained'$/],
   [{ order: 'time' as 'origin' }, /^order must be 'arrival' or 'origin'/],
   [{ ack: 'never' as 'auto', durable: 'x' }, /^ack must be/],
   [{ overflow: 'grow' as 'drop' }, /^overflow must be/],
