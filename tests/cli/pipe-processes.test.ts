@@ -90,7 +90,7 @@ test('bytes go through both ways, each direction ends by itself, and every way t
   const stranger = pipe('bob', 'carol', '/x/1')
   const exits = [nobody, late, usage, tooLong, unnamed, stranger].map(({ exit }) => exit)
   assert.deepEqual(await Promise.all(exits), [1, 4, 2, 2, 2, 1])
-  assert.match(unnamed.err, /PROTOCOL is ""; a protocol name must be text of 1 to 64 bytes/)
+  assert.match(unnamed.err, /--listen is ""; a protocol name must be text of 1 to 64 bytes/)
   assert.match(nobody.err, /no handler for this protocol/)
   assert.equal(await bob.stop(), 0)
   const none = pipe('bob', 'alice', '/x/1')
