@@ -200,6 +200,8 @@ export const NODE_TIME_TO_LIVE_S = 7_200
 export const NODES_MAX = 65_536
 /** Links of all nodes in the topology together: eight for each of 32,768; a made-up one costs its inventor 32 bytes, us 150. */
 export const NODE_LINKS_MAX = 262_144
+/** Links of one node that always have room: as many nodes as there may be fill the topology with them. */
+export const NODE_LINKS_SHARE: number = NODE_LINKS_MAX / NODES_MAX
 
 // Live delivery in each origin's order. Not on the wire.
 /** Repair asks 200 ms after a claim and is answered within a round trip; longer nobody who wants live messages waits gladly. */
