@@ -92,6 +92,10 @@ export class Claims {
     const epochs = this.#origins.get(claim.originKey)!
     if (epochs.length === 1) this.#origins.delete(claim.originKey)
     else epochs.splice(epochs.indexOf(claim), 1)
+    // Queues may go on referring to it.
+    claim.ranges = []
+    claim.struck = []
+    claim.refused = []
   }
 
   /** Whether it says that it holds all of these. */

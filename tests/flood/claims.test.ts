@@ -74,6 +74,16 @@ test('of one origin the highest epochs are kept', () => {
   assert.equal(claims.counts.entries, EPOCHS_PER_ORIGIN_MAX)
 })
 
+test('a claim that has gone holds no ranges, whoever still refers to it', () => {
+  const claims = new Claims()
+  const claim = claims.tell({ originKey: plainOriginKey(1), epoch: 1, ranges: [0, 9, 20, 29] })!
+  claims.strike(claim, [20, 29])
+  claim.refused = [0, 4]
+  claims.drop(claim)
+  assert.deepEqual([claim.ranges, claim.struck, claim.refused], [[], [], []])
+  assert.deepEqual(claims.counts, { entries: 0, ranges: 0 })
+})
+
 test('garbage costs the bound and no more', () => {
   const claims = new Claims()
   for (let i = 0; i < CLAIM_ENTRIES_MAX * 2; i++) tell(claims, plainOriginKey(i & 0xffff), i >> 16, i, i)
