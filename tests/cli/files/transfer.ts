@@ -34,7 +34,11 @@ export interface Receiving {
 export async function receiving(
   t: TestContext,
   path: string,
-  { fileBytesMax = 2 ** 30, unixMs = Date.now }: { fileBytesMax?: number; unixMs?: () => number } = {},
+  {
+    fileBytesMax = 2 ** 30,
+    unixMs = Date.now,
+    nowMs = () => 0,
+  }: { fileBytesMax?: number; unixMs?: () => number; nowMs?: () => number } = {},
 ): Promise<Receiving> {
   const folder = await ReceivingFolder.open(path, unixMs)
   const received: FileReceived[] = []
@@ -42,6 +46,7 @@ export async function receiving(
   const receiver = new FileReceiver({
     folder,
     fileBytesMax,
+    nowMs,
     received: (file) => received.push(file),
     failed: (text) => failed.push(text),
   })
