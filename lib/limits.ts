@@ -76,6 +76,8 @@ export const CARRIED_MS = 5_000
 /** What one neighbour may make us remember of its claims: an entry for each origin there may be, and two ranges for each. */
 export const CLAIM_ENTRIES_MAX = 65_536
 export const CLAIM_RANGES_MAX = 131_072
+/** The same entries of all neighbours together, some 560 bytes each: four that claim all there may be. */
+export const ALL_CLAIM_ENTRIES_MAX = 262_144
 
 // Lazy links (docs/protocol.md, "Lazy links")
 /** Trees in one `mode`: with the heads before them they fill its 32 bytes. */
