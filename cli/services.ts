@@ -45,7 +45,7 @@ export class Services {
   }
 
   async #receiveFiles(path: string): Promise<void> {
-    const { settings, mesh, mode } = this.#parts
+    const { settings, mesh, mode, host } = this.#parts
     const [{ FileReceiver }, { ReceivingFolder }, { FILES_PROTOCOL }] = await Promise.all([
       import('./files/receiver.ts'),
       import('./files/receiving-folder.ts'),
@@ -55,6 +55,7 @@ export class Services {
       self: () => mesh.id,
       folder: await ReceivingFolder.open(path, Date.now),
       fileBytesMax: settings.acceptFilesBytesMax,
+      nowMs: () => host.nowMs(),
       received: (file) => mode.fileReceived(file),
       failed: (text) => mode.warning('file-failed', text),
     })

@@ -76,6 +76,8 @@ export const CARRIED_MS = 5_000
 /** What one neighbour may make us remember of its claims: an entry for each origin there may be, and two ranges for each. */
 export const CLAIM_ENTRIES_MAX = 65_536
 export const CLAIM_RANGES_MAX = 131_072
+/** The same entries of all neighbours together, some 560 bytes each: four that claim all there may be. */
+export const ALL_CLAIM_ENTRIES_MAX = 262_144
 
 // Lazy links (docs/protocol.md, "Lazy links")
 /** Trees in one `mode`: with the heads before them they fill its 32 bytes. */
@@ -200,6 +202,8 @@ export const NODE_TIME_TO_LIVE_S = 7_200
 export const NODES_MAX = 65_536
 /** Links of all nodes in the topology together: eight for each of 32,768; a made-up one costs its inventor 32 bytes, us 150. */
 export const NODE_LINKS_MAX = 262_144
+/** Links of one node that always have room: as many nodes as there may be fill the topology with them. */
+export const NODE_LINKS_SHARE: number = NODE_LINKS_MAX / NODES_MAX
 
 // Live delivery in each origin's order. Not on the wire.
 /** Repair asks 200 ms after a claim and is answered within a round trip; longer nobody who wants live messages waits gladly. */

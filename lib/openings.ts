@@ -51,7 +51,7 @@ export class Openings {
     const context = this.#context()
     this.#dialer = new Dialer({ context, tcp: world.tcp, names: world.names, timeoutMs: options.handshakeTimeoutMs })
     this.#reception = new Reception(context, given.sniffer, options.handshakeTimeoutMs, {
-      admit: (identity) => admission(given.table().mayAdmit(identity, world.clock.nowMs())),
+      admit: (identity, { host }) => admission(given.table().mayAdmit(identity, host, world.clock.nowMs())),
       refusalPeers: () => acquaintance.exchange.tell(PEERS_MAX, null),
       opened: (parts) => given.opened(parts, null, formatEndpoint(parts.socket.remote)),
       refused: (error, _remote, culprit) => {

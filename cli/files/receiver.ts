@@ -15,6 +15,13 @@ import type { ReceivingFolder } from './receiving-folder.ts'
 export const TRANSFERS_MAX = 16
 /** So that one node alone does not keep the others out. */
 export const TRANSFERS_PER_PEER_MAX = 8
+/**
+ * Where all places are taken, who has hardly sent anything in so long gives way: a byte now and then would else hold a place for
+ * ever. A sender that looks through what is here already takes some seconds; one that is broken off goes on where it was.
+ */
+export const SLOW_AFTER_MS = 30_000
+/** What a line of 128 kbit/s carries. */
+export const SLOW_BYTES_PER_S = 16_384
 /** An end that says nothing for so long has gone, or keeps others out. A sender that looks through its file says so in between. */
 export const SILENCE_MS = 60_000
 /** How long the other end may take to read why it was refused. */
@@ -34,6 +41,8 @@ export interface FileReceiverOptions {
   self(): string
   readonly folder: ReceivingFolder
   readonly fileBytesMax: number
+  /** Monotonic milliseconds. */
+  nowMs(): number
   received(file: FileReceived): void
   /** This machine could not keep a file. The text is for people. */
   failed(text: string): void
@@ -41,6 +50,9 @@ export interface FileReceiverOptions {
 
 interface Transfer {
   readonly stream: DoorStream
+  readonly sinceMs: number
+  /** Of the file, over this stream. */
+  bytes: number
   ended: Promise<void>
 }
 
@@ -57,7 +69,7 @@ export class FileReceiver {
 
   /** Takes a stream of FILES_PROTOCOL. Resolves when the talk is over; never rejects. */
   handle(stream: DoorStream): Promise<void> {
-    const transfer: Transfer = { stream, ended: Promise.resolve() }
+    const transfer: Transfer = { stream, sinceMs: this.#options.nowMs(), bytes: 0, ended: Promise.resolve() }
     transfer.ended = this.#talk(transfer)
     return transfer.ended
   }
@@ -85,7 +97,7 @@ export class FileReceiver {
         )
       }
       const id = transferId(stream.peer, this.#options.self(), offer)
-      await this.#asWriter(transfer, id, () => this.#receive(stream, reader, id, offer))
+      await this.#asWriter(transfer, id, () => this.#receive(transfer, reader, id, offer))
     } catch (error) {
       // What the stream itself failed with needs no answer: nobody would get it.
       if (!stream.destroyed) this.#refuse(stream, reader, error)
@@ -99,10 +111,26 @@ export class FileReceiver {
     if (this.#isClosed) throw new Refusal('busy', 'the other node is stopping')
     let ofPeer = 0
     for (const { stream } of this.#transfers) if (stream.peer === transfer.stream.peer) ofPeer++
-    if (this.#transfers.size >= TRANSFERS_MAX || ofPeer >= TRANSFERS_PER_PEER_MAX) {
+    if (ofPeer >= TRANSFERS_PER_PEER_MAX || (this.#transfers.size >= TRANSFERS_MAX && !this.#makeRoom())) {
       throw new Refusal('busy', 'the other node receives as many files as it may at once; try again later')
     }
     this.#transfers.add(transfer)
+  }
+
+  #makeRoom(): boolean {
+    const nowMs = this.#options.nowMs()
+    let slowest: Transfer | null = null
+    let least = SLOW_BYTES_PER_S / 1_000
+    for (const transfer of this.#transfers) {
+      const pace = transfer.bytes / (nowMs - transfer.sinceMs)
+      if (nowMs - transfer.sinceMs < SLOW_AFTER_MS || pace >= least) continue
+      slowest = transfer
+      least = pace
+    }
+    if (slowest === null) return false
+    this.#transfers.delete(slowest)
+    slowest.stream.destroy(new MeshError('disconnected', 'others wait, and this file hardly came on'))
+    return true
   }
 
   /** Only the sender itself can ask for the same transfer, and it does when its link has broken: the newer one goes on. */
@@ -119,8 +147,9 @@ export class FileReceiver {
     }
   }
 
-  async #receive(stream: DoorStream, reader: ByteReader, id: string, offer: Offer): Promise<void> {
+  async #receive(transfer: Transfer, reader: ByteReader, id: string, offer: Offer): Promise<void> {
     const { folder } = this.#options
+    const { stream } = transfer
     await folder.ready()
     const whole = await folder.received(id)
     if (whole !== null) {
@@ -137,7 +166,7 @@ export class FileReceiver {
       if (whole !== null || partial.bytes > offer.size) await partial.restart()
       const from = whole !== null ? 0 : await agree(stream, reader, partial.bytes, partial.sha256())
       if (from !== partial.bytes) await partial.restart()
-      await this.#fill(reader, partial, offer.size)
+      await this.#fill(transfer, reader, partial, offer.size)
       const sha256 = partial.sha256()
       const line = await reader.line()
       forget = true
@@ -151,7 +180,7 @@ export class FileReceiver {
     }
   }
 
-  async #fill(reader: ByteReader, partial: Partial, size: number): Promise<void> {
+  async #fill(transfer: Transfer, reader: ByteReader, partial: Partial, size: number): Promise<void> {
     const missing = size - partial.bytes
     if (missing > (await this.#options.folder.freeBytes())) {
       throw new Refusal('disk-full', `the other node has no room for ${missing} bytes`)
@@ -159,6 +188,7 @@ export class FileReceiver {
     while (partial.bytes < size) {
       const bytes = await reader.bytes(size - partial.bytes)
       if (bytes === null) throw new MeshError('connection-lost', 'the sender ended in the middle of the file')
+      transfer.bytes += bytes.length
       await partial.append(bytes)
     }
   }

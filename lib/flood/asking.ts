@@ -2,7 +2,7 @@
 // time, again and again until nothing is missing. Its neighbour may lie or sleep: that costs one deadline, not the message.
 // docs/protocol.md, "Repair".
 
-import { WANT_NUMBERS_MAX } from '../limits.ts'
+import { CLAIM_ENTRIES_MAX, WANT_NUMBERS_MAX } from '../limits.ts'
 import type { AskedNumbers } from './asked-numbers.ts'
 import type { Due, News, Overdue } from './claim-wait.ts'
 import type { Claim, Claims } from './claims.ts'
@@ -32,6 +32,8 @@ const WANT_CLAIMS_MAX = 960
  * where messages are longest, and some. The rest is left to others.
  */
 const WANT_NUMBERS_MIN = 8
+/** Of which at most half stand among the claims: nothing is looked at while an answer is awaited, however long, but claims come and go. */
+const QUEUED_MAX = 2 * CLAIM_ENTRIES_MAX
 /** Claims looked at in one step, and how many make one unit of work. */
 const LOOKS_PER_STEP = 1_024
 const LOOKS_PER_COST = 8
@@ -122,6 +124,11 @@ export class Asking {
     return this.#head < this.#queue.length
   }
 
+  /** Claims to be looked at, and some that have gone since. */
+  get queuedCount(): number {
+    return this.#queue.length - this.#head
+  }
+
   /** Request numbers that were used. */
   get lastNumber(): number {
     return this.#lastNumber
@@ -142,6 +149,7 @@ export class Asking {
       claim.isWanting = true
       claim.wait.begin(lastNumber, nowMs, waitMs, isHistory)
       this.#queue.push(claim)
+      if (this.queuedCount >= QUEUED_MAX) this.#tidy()
     }
     this.#lookAtMs = Math.min(this.#lookAtMs, nowMs + waitMs)
     this.#nextDueMs = Math.min(this.#nextDueMs, nowMs + waitMs)
@@ -265,6 +273,12 @@ export class Asking {
       this.#lookAtMs = this.#toLookAt > 0 ? nowMs : this.#nextDueMs
     }
     return 1 + Math.ceil(looked / LOOKS_PER_COST)
+  }
+
+  #tidy(): void {
+    this.#queue = this.#queue.slice(this.#head).filter(({ isDropped }) => !isDropped)
+    this.#head = 0
+    this.#toLookAt = 0
   }
 
   #next(): Claim {

@@ -1,7 +1,7 @@
 // What one neighbour says that it holds, within bounds. A claim never changes what this node has taken: it only says whom to
 // ask, whom not to send to, and whom to name as a holder. docs/protocol.md, "Repair".
 
-import { CLAIM_ENTRIES_MAX, CLAIM_RANGES_MAX, EPOCHS_PER_ORIGIN_MAX } from '../limits.ts'
+import { ALL_CLAIM_ENTRIES_MAX, CLAIM_ENTRIES_MAX, CLAIM_RANGES_MAX, EPOCHS_PER_ORIGIN_MAX } from '../limits.ts'
 import { ClaimWait } from './claim-wait.ts'
 import { Recency, type Recent } from './recency.ts'
 import type { EpochNumbers } from './repair-frames.ts'
@@ -36,8 +36,49 @@ export interface ClaimBounds {
   readonly rangesMax: number
 }
 
+/** Those of all neighbours of a node: whoever claims most gives way when they are too many together. */
+export class AllClaims {
+  readonly #entriesMax: number
+  readonly #members = new Set<Claims>()
+  #entriesCount = 0
+
+  constructor(entriesMax: number = ALL_CLAIM_ENTRIES_MAX) {
+    this.#entriesMax = entriesMax
+  }
+
+  get entries(): number {
+    return this.#entriesCount
+  }
+
+  /** Before it holds anything. */
+  join(claims: Claims): void {
+    this.#members.add(claims)
+  }
+
+  changed(claims: Claims, by: 1 | -1): void {
+    if (this.#members.has(claims)) this.#entriesCount += by
+  }
+
+  /** That neighbour is gone, and its claims count no more. */
+  leave(claims: Claims): void {
+    if (this.#members.delete(claims)) this.#entriesCount -= claims.counts.entries
+  }
+
+  /** Has those who claim most give up what was told longest ago. */
+  trim(): void {
+    while (this.#entriesCount > this.#entriesMax) {
+      let largest: Claims | null = null
+      for (const claims of this.#members) {
+        if (largest === null || claims.counts.entries > largest.counts.entries) largest = claims
+      }
+      largest!.dropOldest()
+    }
+  }
+}
+
 export class Claims {
   readonly #bounds: ClaimBounds
+  readonly #all: AllClaims
   /** At most 64 for each origin. */
   readonly #origins = new Map<string, Claim[]>()
   /** By when they were last told. */
@@ -45,8 +86,13 @@ export class Claims {
   #entriesCount = 0
   #rangesCount = 0
 
-  constructor(bounds: ClaimBounds = { entriesMax: CLAIM_ENTRIES_MAX, rangesMax: CLAIM_RANGES_MAX }) {
+  constructor(
+    bounds: ClaimBounds = { entriesMax: CLAIM_ENTRIES_MAX, rangesMax: CLAIM_RANGES_MAX },
+    all: AllClaims = new AllClaims(),
+  ) {
     this.#bounds = bounds
+    this.#all = all
+    all.join(this)
   }
 
   get counts(): { entries: number; ranges: number } {
@@ -74,7 +120,8 @@ export class Claims {
     this.#change(claim, without(ranges, claim.struck), claim.struck)
     this.#recency.touch(claim)
     const { entriesMax, rangesMax } = this.#bounds
-    while (this.#entriesCount > entriesMax || this.#rangesCount > rangesMax) this.drop(this.#recency.oldest!)
+    while (this.#entriesCount > entriesMax || this.#rangesCount > rangesMax) this.dropOldest()
+    this.#all.trim()
     return claim.isDropped ? null : claim
   }
 
@@ -83,15 +130,25 @@ export class Claims {
     if (!claim.isDropped) this.#change(claim, without(claim.ranges, spans), union(claim.struck, spans))
   }
 
+  /** What was told longest ago. There is one. */
+  dropOldest(): void {
+    this.drop(this.#recency.oldest!)
+  }
+
   drop(claim: Claim): void {
     if (claim.isDropped) return
     claim.isDropped = true
     this.#recency.remove(claim)
     this.#entriesCount--
+    this.#all.changed(this, -1)
     this.#rangesCount -= rangesOf(claim)
     const epochs = this.#origins.get(claim.originKey)!
     if (epochs.length === 1) this.#origins.delete(claim.originKey)
     else epochs.splice(epochs.indexOf(claim), 1)
+    // Queues may go on referring to it.
+    claim.ranges = []
+    claim.struck = []
+    claim.refused = []
   }
 
   /** Whether it says that it holds all of these. */
@@ -117,6 +174,7 @@ export class Claims {
     if (epochs === undefined) this.#origins.set(originKey, [claim])
     else epochs.push(claim)
     this.#entriesCount++
+    this.#all.changed(this, 1)
     return claim
   }
 

@@ -10,7 +10,7 @@ import { Asking, type AskingWorld } from './asking.ts'
 import { type Bundle, originIn } from './bundle.ts'
 import type { BundleStore } from './bundle-store.ts'
 import type { Overdue } from './claim-wait.ts'
-import { type Claim, Claims } from './claims.ts'
+import { AllClaims, type Claim, Claims } from './claims.ts'
 import { Digests } from './digests.ts'
 import { Giving, type LongAnswers } from './giving.ts'
 import { Lateness } from './lateness.ts'
@@ -121,6 +121,7 @@ export class Repair {
   readonly #arriving = new Arriving()
   readonly #lateness = new Lateness()
   readonly #sides = new Map<string, Side>()
+  readonly #allClaims = new AllClaims()
   /** The same, in the order in which they have their turn. */
   #order: Side[] = []
   /** Which part of which side works next. */
@@ -165,7 +166,7 @@ export class Repair {
     const before = this.#sides.get(link.key)
     if (before !== undefined) this.linkDown(link.key, nowMs)
     const { store, seen, ownOriginKey } = this.#options
-    const claims = new Claims()
+    const claims = new Claims(undefined, this.#allClaims)
     const settling = new Settling(claims, (claim) => this.#isSettled(claim))
     const telling = new Telling({
       holdings: store.holdings,
@@ -215,6 +216,7 @@ export class Repair {
     this.#order = this.#order.filter((other) => other !== side)
     side.giving.close()
     side.asking.close(nowMs)
+    this.#allClaims.leave(side.claims)
     this.#arriving.linkDown(key)
     this.#lateness.clear()
     this.#suspicions.linkDown(key)

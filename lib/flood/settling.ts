@@ -1,10 +1,13 @@
 // Claims of one neighbour of which nothing is missing here. Once nothing was told of them for a while they are forgotten: what
 // both sides hold is of no use to know, and a neighbour tells of every origin that there is. docs/protocol.md, "Repair".
 
+import { CLAIM_ENTRIES_MAX } from '../limits.ts'
 import type { Claim, Claims } from './claims.ts'
 
 /** For so long after it was told a claim is of use all the same: what it covers need not be announced to that neighbour. */
 export const SETTLED_MS = 2_000
+/** Of which at most half stand among the claims: the others have gone meanwhile. */
+const KEPT_MAX = 2 * CLAIM_ENTRIES_MAX
 /** Claims looked at in one step, and how many make one unit of work (see `Repair.tick`). */
 const LOOKS_PER_STEP = 1_024
 const LOOKS_PER_COST = 8
@@ -23,11 +26,17 @@ export class Settling {
     this.#isSettled = isSettled
   }
 
+  /** Claims that are to be forgotten, and some that have gone already. */
+  get count(): number {
+    return this.#waiting.length + this.#due.length
+  }
+
   /** Nothing of that claim is missing. */
   add(claim: Claim, nowMs: number): void {
     if (claim.isSettling) return
     claim.isSettling = true
     this.#waiting.push(claim)
+    if (this.count >= KEPT_MAX) this.#tidy()
     if (this.#atMs === Number.POSITIVE_INFINITY) this.#atMs = nowMs + SETTLED_MS
   }
 
@@ -47,6 +56,11 @@ export class Settling {
       this.#atMs = this.#due.length === 0 ? Number.POSITIVE_INFINITY : nowMs + SETTLED_MS
     }
     return 1 + Math.ceil(looked / LOOKS_PER_COST)
+  }
+
+  #tidy(): void {
+    this.#waiting = this.#waiting.filter(({ isDropped }) => !isDropped)
+    this.#due = this.#due.filter(({ isDropped }) => !isDropped)
   }
 
   #look(claim: Claim, nowMs: number): void {

@@ -1,6 +1,8 @@
 // IP addresses as text and as bytes, and how far away they are. Pure functions; sockets and names are lib/io's.
 // docs/protocol.md section 5 (addresses in node records).
 
+import { toHex } from '../bytes.ts'
+
 /** The 4 bytes of a dotted quad (no leading zeros), or null. */
 export function bytesOfIp4(text: string): Uint8Array | null {
   if (text.length > 15) return null
@@ -114,6 +116,17 @@ export function scopeOf(host: string): Scope {
   const ip = parseIp(host)
   if (ip === null) return 'loopback'
   return ip.family === 'ip4' ? scopeOfIp4(bytesOfIp4(ip.text)!) : scopeOfIp6(bytesOfIp6(ip.text)!)
+}
+
+/**
+ * Where a host is, as one party easily has many addresses there: an IPv4 /24 or an IPv6 /48, and this machine. What is no IP literal
+ * is a place of its own.
+ */
+export function siteOf(host: string): string {
+  const ip = parseIp(host)
+  if (ip === null) return host
+  if (scopeOf(host) === 'loopback') return 'loopback'
+  return ip.family === 'ip4' ? ip.text.slice(0, ip.text.lastIndexOf('.')) : toHex(bytesOfIp6(ip.text)!.subarray(0, 6))
 }
 
 function scopeOfIp4(bytes: Uint8Array): Scope {

@@ -1,15 +1,21 @@
 // Small files of a data folder by node:fs: read whole, replaced whole, never half. Not a store for messages.
 // docs/protocol.md has no section for it; docs/security.md tells users about the modes.
 
-import { open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { MeshError } from '../errors.ts'
+import { BOOK_BYTES_MAX } from '../limits.ts'
 import { errnoOf, errnoWords } from './errno.ts'
 import { makeFolders } from './folders.ts'
 import { lockFile } from './lock-file.ts'
 import type { Files } from './world.ts'
 
 const WINDOWS = process.platform === 'win32'
+/** Opening a named pipe would wait for its other end, and reading a device may have no end. Windows has no such flag. */
+const READ_ONLY: number = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+/** The longest of the files that a node keeps; what is longer it did not write. */
+const FILE_BYTES_MAX = BOOK_BYTES_MAX
 
 /** The write that is under way for each path, so that of two writes of one file the later call wins. */
 const writing = new Map<string, Promise<void>>()
@@ -18,7 +24,7 @@ const writing = new Map<string, Promise<void>>()
 export const nodeFiles: Files = {
   async read(path: string): Promise<Uint8Array | null> {
     try {
-      return new Uint8Array(await readFile(path))
+      return await readWhole(path)
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return null
       throw failed('read', path, error)
@@ -59,6 +65,18 @@ export const nodeFiles: Files = {
   },
 
   lock: lockFile,
+}
+
+async function readWhole(path: string): Promise<Uint8Array> {
+  const file = await open(path, READ_ONLY)
+  try {
+    const found = await file.stat()
+    if (!found.isFile() && !found.isDirectory()) throw new Error('it is no ordinary file')
+    if (found.size > FILE_BYTES_MAX) throw new Error(`it has ${found.size} bytes, more than a node writes there`)
+    return new Uint8Array(await file.readFile())
+  } finally {
+    await file.close()
+  }
 }
 
 async function replace(path: string, bytes: Uint8Array, mode: number): Promise<void> {

@@ -107,7 +107,7 @@ export interface InterfaceAddress {
 }
 
 export interface Files {
-  /** The file's bytes, or null where there is none. */
+  /** The file's bytes, or null where there is none. Rejects what is no ordinary file or longer than any that a node keeps. */
   read(path: string): Promise<Uint8Array | null>
   /** Permission bits (0o777 mask), or null where there is no such file. */
   mode(path: string): Promise<number | null>

@@ -3,7 +3,7 @@
 // Pure. docs/protocol.md, "Deadlines and half-open bounds".
 
 import { toHex } from '../bytes.ts'
-import { bytesOfIp6, scopeOf } from '../identity/ip.ts'
+import { bytesOfIp6, scopeOf, siteOf } from '../identity/ip.ts'
 
 export interface Provenance {
   readonly block: string
@@ -12,10 +12,10 @@ export interface Provenance {
 
 /** `host`: an IP literal. */
 export function provenanceOf(host: string): Provenance {
-  if (scopeOf(host) === 'loopback') return { block: 'loopback', site: 'loopback' }
+  const site = siteOf(host)
+  if (scopeOf(host) === 'loopback') return { block: site, site }
   const bytes = host.includes(':') ? bytesOfIp6(host.split('%', 1)[0]!) : null
-  if (bytes === null) return { block: host, site: host.slice(0, host.lastIndexOf('.')) }
-  return { block: toHex(bytes.subarray(0, 8)), site: toHex(bytes.subarray(0, 6)) }
+  return { block: bytes === null ? host : toHex(bytes.subarray(0, 8)), site }
 }
 
 /** How many connections there are from each place. */

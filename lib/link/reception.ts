@@ -12,7 +12,7 @@ import { PREAMBLE, type Sniffer } from './preamble.ts'
 import { type Provenance, provenanceOf, Tally, whoGivesWay, whoseTurn } from './provenance.ts'
 
 export interface ReceptionEvents {
-  admit(identity: Identity): Admission
+  admit(identity: Identity, remote: Endpoint): Admission
   refusalPeers(): Uint8Array | null
   opened(parts: Opened): void
   /** A connection ended before it was open. `culprit` as in OpeningEvents. */
@@ -147,7 +147,7 @@ export class Reception {
     // The opening may end before its constructor returns; what was set here before it stays out of the way.
     newcomer.end = () => socket.destroy()
     const opening = new Opening(this.#context, socket, { initiator: false, first }, deadlineMs, {
-      admit: (identity) => this.#events.admit(identity),
+      admit: (identity) => this.#events.admit(identity, socket.remote),
       refusalPeers: () => this.#events.refusalPeers(),
       peersTold: () => {},
       opened: (parts) => {

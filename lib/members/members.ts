@@ -22,8 +22,11 @@ export const UNREACHABLE_MS = 15_000
 const FRESH_MS = 15_000
 /** Whoever is first heard of with words of this age is as new in the network as this node may be. */
 const NEWCOMER_MS = 1_000
-/** Least time between two computations of who is reachable: each looks at every node. */
+/** Least time between two computations of who is reachable: each looks at every node, so it grows with them. */
 const REVIEW_MS_MIN = 250
+const REVIEW_NODES_PER_MS = 32
+/** As many as newcomers can be verified between two reviews. */
+const SPARE_MAX = 8_192
 
 interface Member {
   readonly identity: Identity
@@ -62,6 +65,8 @@ export class Members {
   #isDirty = false
   #isStopped = false
   #reviewedMs = -REVIEW_MS_MIN
+  /** Who gives way to newcomers, as of the last review: no links lead there. The first to come last. */
+  #spare: string[] = []
   /** When the next member expires or is given up, or earlier. */
   #sweepMs = Number.POSITIVE_INFINITY
 
@@ -84,7 +89,8 @@ export class Members {
 
   /**
    * A message on `$mesh/node` was accepted. One that is older than what is known, is our own, or says nothing that can be read is
-   * nothing. Beyond NODES_MAX newcomers are ignored.
+   * nothing. Beyond NODES_MAX a newcomer takes the place of one that is down, and is ignored where all are up; open neighbours always
+   * have a place.
    */
   recordCame(identity: Identity, payload: Uint8Array, came: CameWith, nowMs: number): void {
     const key = keyOf(identity.publicKey)
@@ -93,10 +99,9 @@ export class Members {
     if (known !== undefined && !isNewer(came, known)) return
     const node = payload.length === 0 ? null : decodeNodePayload(payload)
     if (node === null && payload.length > 0) return
-    if (known === undefined && this.#members.size >= NODES_MAX) return
     const madeMs = nowMs - came.ageMs
     const expiresMs = madeMs + Math.min(came.timeToLiveS, NODE_TIME_TO_LIVE_S) * 1_000
-    if (expiresMs <= nowMs) return
+    if (expiresMs <= nowMs || (known === undefined && !this.#hasRoomFor(key))) return
     if (known === undefined && came.ageMs < NEWCOMER_MS) this.#ownNode.newcomerTold()
     const member = known ?? newMember(identity)
     this.#members.set(key, member)
@@ -148,7 +153,7 @@ export class Members {
     this.#ownNode.stop()
   }
 
-  /** Whether there is a way to this node by what is known; at most 250 ms behind. Public key: 32 bytes. */
+  /** Whether there is a way to this node by what is known; at most 250 ms behind, with very many nodes 2 s. Public key: 32 bytes. */
   isReachable(publicKey: Uint8Array): boolean {
     return this.#topology.hops(keyOf(publicKey)) !== null
   }
@@ -225,8 +230,21 @@ export class Members {
     if (!this.#isStopped) this.#ownNode.changed(nowMs)
   }
 
+  #hasRoomFor(key: string): boolean {
+    if (this.#members.size < NODES_MAX) return true
+    for (let spare = this.#spare.pop(); spare !== undefined; spare = this.#spare.pop()) {
+      // It may have gone or come up since.
+      if (this.#members.get(spare)?.isUp !== false) continue
+      this.#members.delete(spare)
+      this.#topology.forget(spare)
+      return true
+    }
+    return this.#neighbours.has(key)
+  }
+
   #reviewMs(): number | null {
-    const dirtyMs = this.#isDirty ? this.#reviewedMs + REVIEW_MS_MIN : Number.POSITIVE_INFINITY
+    const pauseMs = Math.max(REVIEW_MS_MIN, this.#members.size / REVIEW_NODES_PER_MS)
+    const dirtyMs = this.#isDirty ? this.#reviewedMs + pauseMs : Number.POSITIVE_INFINITY
     const nextMs = Math.min(dirtyMs, this.#sweepMs)
     return nextMs === Number.POSITIVE_INFINITY ? null : Math.max(nextMs, this.#reviewedMs)
   }
@@ -237,7 +255,12 @@ export class Members {
     this.#isDirty = false
     if (wasDirty) this.#topology.compute()
     this.#sweepMs = Number.POSITIVE_INFINITY
-    for (const [key, member] of this.#members) this.#reviewMember(key, member, nowMs)
+    this.#spare = []
+    for (const [key, member] of this.#members) {
+      this.#reviewMember(key, member, nowMs)
+      if (!member.isUp && this.#spare.length < SPARE_MAX) this.#spare.push(key)
+    }
+    this.#spare.reverse()
     if (wasDirty) this.#actions.topologyChanged()
   }
 

@@ -4,7 +4,7 @@
 // A link counts in the direction in which it was told: a node that has died still stands in its own words with all its
 // links, but its neighbours do not name it any more. Where a node's list is cut short, what others tell of it counts too.
 
-import { NODE_LINKS_MAX } from '../limits.ts'
+import { NODE_LINKS_MAX, NODE_LINKS_SHARE } from '../limits.ts'
 
 const OWN = 0
 const UNREACHED = -1
@@ -34,7 +34,7 @@ export class Topology {
     this.#hops[OWN] = 0
   }
 
-  /** Links of all lists together, never more than NODE_LINKS_MAX. */
+  /** Links of all lists together but for our own, never more than NODE_LINKS_MAX. */
   get linkCount(): number {
     return this.#linkCount
   }
@@ -46,19 +46,20 @@ export class Topology {
 
   /**
    * These are the neighbours of `key` now, in place of what was told before. `isCut`: it has more than it names. What goes beyond
-   * NODE_LINKS_MAX is left out, and the list counts as cut.
+   * NODE_LINKS_MAX is left out, and the list counts as cut; but up to NODE_LINKS_SHARE have room at the cost of the longest lists.
+   * Our own links are no hearsay: they always have room.
    */
   tell(key: string, neighbours: readonly string[], isCut: boolean): void {
     const place = this.#place(key)
+    const room = place === OWN ? neighbours.length : this.#roomFor(place, neighbours.length)
     const before = this.#links[place] ?? NO_LINKS
-    const room = Math.min(neighbours.length, NODE_LINKS_MAX - this.#linkCount + before.length)
     const links = new Int32Array(room)
     for (let i = 0; i < room; i++) {
       links[i] = this.#place(neighbours[i]!)
       this.#named[links[i]!]!++
     }
     this.#links[place] = links
-    this.#linkCount += links.length - before.length
+    if (place !== OWN) this.#linkCount += links.length - before.length
     this.#setCut(place, isCut || room < neighbours.length)
     // After the new ones were named, so that who stands in both lists keeps its place.
     this.#unname(before)
@@ -85,7 +86,7 @@ export class Topology {
     }
     const [hops, queue] = [this.#hops, this.#queue]
     hops.fill(UNREACHED)
-    const namedBy = this.#cutCount === 0 ? null : this.#whoNamesTheCut()
+    const namers = this.#cutCount === 0 ? null : this.#namersOfTheCut()
     hops[OWN] = 0
     queue[0] = OWN
     let end = 1
@@ -99,7 +100,10 @@ export class Topology {
         hops[other] = next
         queue[end++] = other
       }
-      for (const other of namedBy?.get(place) ?? NO_LINKS) {
+      if (namers === null) continue
+      const namersEnd = namers.ends[place]!
+      for (let i = namersEnd - namers.counts[place]!; i < namersEnd; i++) {
+        const other = namers.places[i]!
         if (hops[other] !== UNREACHED) continue
         hops[other] = next
         queue[end++] = other
@@ -186,17 +190,60 @@ export class Topology {
     this.#free.push(place)
   }
 
-  /** For each node whose list is cut: those that name it. */
-  #whoNamesTheCut(): ReadonlyMap<number, number[]> {
-    const namedBy = new Map<number, number[]>()
-    for (let place = 0; place < this.#links.length; place++) {
-      for (const other of this.#links[place] ?? NO_LINKS) {
+  /**
+   * For each node whose list is cut those that name it, one node's behind the other's, up to `ends` by place. Flat arrays: of many
+   * cut lists, made up or not, a list for each would cost as much as all the rest of `compute` ten times over.
+   */
+  #namersOfTheCut(): Namers {
+    const counts = new Int32Array(this.#keys.length)
+    const ends = new Int32Array(this.#keys.length)
+    let sum = 0
+    for (let place = 0; place < ends.length; place++) {
+      ends[place] = sum
+      if (this.#isCut[place]) sum += this.#named[place]!
+    }
+    const places = new Int32Array(sum)
+    for (let place = 0; place < ends.length; place++) {
+      const links = this.#links[place] ?? NO_LINKS
+      for (let i = 0; i < links.length; i++) {
+        const other = links[i]!
         if (!this.#isCut[other]) continue
-        const names = namedBy.get(other)
-        if (names === undefined) namedBy.set(other, [place])
-        else names.push(place)
+        places[ends[other]!++] = place
+        counts[other]!++
       }
     }
-    return namedBy
+    return { places, ends, counts }
   }
+
+  /** How many of so many links there is room for. */
+  #roomFor(place: number, count: number): number {
+    const room = (): number => NODE_LINKS_MAX - this.#linkCount + (this.#links[place]?.length ?? 0)
+    while (room() < Math.min(count, NODE_LINKS_SHARE) && this.#shortenLongest());
+    return Math.min(count, room())
+  }
+
+  /** Has the longest lists give up what they have beyond half of the longest, and then count as cut. False: none is long. */
+  #shortenLongest(): boolean {
+    let longest = 0
+    for (let place = OWN + 1; place < this.#links.length; place++) {
+      longest = Math.max(longest, this.#links[place]?.length ?? 0)
+    }
+    if (longest <= NODE_LINKS_SHARE) return false
+    const max = Math.max(NODE_LINKS_SHARE, longest >> 1)
+    for (let place = OWN + 1; place < this.#links.length; place++) {
+      const links = this.#links[place] ?? NO_LINKS
+      if (links.length <= max) continue
+      this.#links[place] = links.slice(0, max)
+      this.#linkCount -= links.length - max
+      this.#setCut(place, true)
+      this.#unname(links.subarray(max))
+    }
+    return true
+  }
+}
+
+interface Namers {
+  readonly places: Int32Array
+  readonly ends: Int32Array
+  readonly counts: Int32Array
 }

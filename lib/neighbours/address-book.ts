@@ -3,10 +3,12 @@
 // verifies nothing. What one node keeps for itself; docs/protocol.md section 12.2 has what it learns from.
 //
 // A book that anybody can write into is a weapon: everything told is bounded by who told it, what was proven by a dial of
-// our own does not give way to what was only told, and failures are remembered so that made-up addresses are soon left alone.
+// our own does not give way to what was only told, and failures are remembered so that made-up addresses are soon left alone. Nor
+// does one machine that answers under many identities outnumber the others: places count, and not peers.
 
 import type { Address } from '../identity/address.ts'
 import type { Identity } from '../identity/identities.ts'
+import { siteOf } from '../identity/ip.ts'
 import type { NodeRecord } from '../identity/node-record.ts'
 import { isLocal } from '../identity/reach.ts'
 import { BOOK_PEERS_MAX, BOOK_PEERS_PER_TELLER_MAX, CANDIDATE_FAILURES_MAX, LISTEN_ADDRESSES_MAX } from '../limits.ts'
@@ -51,6 +53,8 @@ export interface AddressBookOptions {
 interface Peer extends BookPeer {
   isProven: boolean
   addresses: BookAddress[]
+  /** Where it was found last, or else says that it is; see siteOf. */
+  site: string
   record: Uint8Array | null
   issuedAtMs: number
   /** Whose word it is kept by: Identity.key; null once it is proven, or when it came from the file. */
@@ -103,6 +107,7 @@ export class AddressBook {
       this.#peers.set(entry.peer, {
         ...entry,
         isProven,
+        site: siteAmong(entry.addresses),
         toldBy: null,
         source: 'book',
         notBeforeMs: 0,
@@ -149,6 +154,7 @@ export class AddressBook {
     }
     place.foundAtUnixMs = Math.max(1, Math.floor(this.#options.unixMs()))
     place.failures = 0
+    peer.site = siteOf(address.host)
     this.#isDirty = true
   }
 
@@ -182,19 +188,21 @@ export class AddressBook {
   }
 
   /**
-   * One of the peers that are due and `wanted`: proven ones before others, and among these by chance; with `near` the one with
-   * the shortest round trip, peers of local networks before those of which nothing is known. Null where there is none.
+   * One of the peers that are due and `wanted`: proven ones before others; with `near` the one with the shortest round trip, peers
+   * of local networks before those of which nothing is known. Among equals by chance, first the place and then the peer there.
+   * Null where there is none.
    */
   choose(nowMs: number, near: boolean, wanted: (peer: BookPeer) => boolean): BookChoice | null {
-    let best: Peer | null = null
-    let equals = 0
+    let equals: Peer[] = []
     for (const peer of this.#peers.values()) {
       if (peer.notBeforeMs > nowMs || !wanted(peer)) continue
-      const order = best === null ? -1 : compare(peer, best, near)
-      equals = order < 0 ? 1 : order === 0 ? equals + 1 : equals
-      if (order < 0 || (order === 0 && this.#options.fraction() * equals < 1)) best = peer
+      const order = equals.length === 0 ? -1 : compare(peer, equals[0]!, near)
+      if (order < 0) equals = [peer]
+      else if (order === 0) equals.push(peer)
     }
-    if (best === null) return null
+    if (equals.length === 0) return null
+    const site = this.#oneOf([...new Set(equals.map((peer) => peer.site))])
+    const best = this.#oneOf(equals.filter((peer) => peer.site === site))
     const { peer, publicKey, isProven, source, addresses } = best
     const { address } = addresses.reduce((a, b) => (byPromise(b, a) < 0 ? b : a))
     const isNear = farness(best) < Number.POSITIVE_INFINITY
@@ -227,6 +235,10 @@ export class AddressBook {
     }
   }
 
+  #oneOf<T>(all: readonly T[]): T {
+    return all[Math.floor(this.#options.fraction() * all.length)]!
+  }
+
   #add(peer: Peer, record: NodeRecord, addresses: readonly Address[]): boolean {
     return this.#insert(peer) && this.#take(peer, record, addresses)
   }
@@ -248,6 +260,7 @@ export class AddressBook {
       .map((address) => ({ address: { ...address, peer: null }, foundAtUnixMs: 0, failures: 0 }))
     if (isSameRecord && added.length === 0) return false
     peer.addresses = [...kept, ...added]
+    peer.site = siteAmong(peer.addresses)
     peer.record = record.bytes
     peer.issuedAtMs = record.issuedAtMs
     // At a new place it may be there.
@@ -274,7 +287,10 @@ export class AddressBook {
     return count
   }
 
-  /** Those of the teller with most peers give way first; proven peers only to another proven one, the longest not found first. */
+  /**
+   * Those of the teller with most peers give way first; proven peers only to another proven one, those of the place with most of them,
+   * the longest not found first.
+   */
   #makeRoom(forProven: boolean): boolean {
     const counts = new Map<string | null, number>()
     for (const { toldBy, isProven } of this.#peers.values()) {
@@ -283,7 +299,14 @@ export class AddressBook {
     let most: string | null = null
     for (const [toldBy, count] of counts) if (count > (counts.get(most) ?? 0)) most = toldBy
     if (counts.size > 0) return this.#dropWorst((peer) => !peer.isProven && peer.toldBy === most)
-    return forProven && this.#dropWorst(() => true)
+    return forProven && this.#dropCrowded()
+  }
+
+  #dropCrowded(): boolean {
+    const counts = new Map<string, number>()
+    for (const { site } of this.#peers.values()) counts.set(site, (counts.get(site) ?? 0) + 1)
+    const most = Math.max(...counts.values())
+    return this.#dropWorst(({ site }) => counts.get(site) === most)
   }
 
   /** The one found longest ago, then with most failures, then the oldest. */
@@ -300,7 +323,7 @@ export class AddressBook {
 }
 
 function newPeer(peer: string, publicKey: Uint8Array, toldBy: string | null): Peer {
-  const nothing = { addresses: [], record: null, issuedAtMs: 0, notBeforeMs: 0, roundTripMs: null }
+  const nothing = { addresses: [], site: '', record: null, issuedAtMs: 0, notBeforeMs: 0, roundTripMs: null }
   return { peer, publicKey, isProven: false, toldBy, source: 'exchange', ...nothing }
 }
 
@@ -325,6 +348,11 @@ function byPromise(a: BookAddress, b: BookAddress): number {
 
 function foundAt({ addresses }: BookEntry): number {
   return addresses.reduce((latest, { foundAtUnixMs }) => Math.max(latest, foundAtUnixMs), 0)
+}
+
+function siteAmong(addresses: readonly BookAddress[]): string {
+  const [first] = [...addresses].sort((a, b) => b.foundAtUnixMs - a.foundAtUnixMs)
+  return first === undefined ? '' : siteOf(first.address.host)
 }
 
 function failuresOf({ addresses }: BookEntry): number {

@@ -1,9 +1,11 @@
 // Who is let in, how many links there may be, and who gives way. Pure functions over the open neighbours. docs/protocol.md
 // section 5.3.
 //
-// Links in all never exceed `max`. Asked for is a peer that a seed or the program names; only those may cause an eviction.
+// Links in all never exceed `max`. Asked for is a peer that a seed or the program names.
 // - An inbound peer that nobody here asked for is admitted below `max`, or below `max - 2` where `max` is at least 8: the last
-//   two places are held back, so that strangers cannot fill a node up before its own seeds come.
+//   two places are held back, so that strangers cannot fill a node up before its own seeds come. Where these places are taken, the
+//   youngest of such links from the site (an IPv4 /24, an IPv6 /48, this machine) that has most of them is evicted with goodbye 2, if
+//   that are at least two more than are from the newcomer's own: who opens link after link from one place keeps out its own.
 // - A peer that was asked for, by either direction, is admitted below `max`; at `max` the youngest inbound link that nobody
 //   asked for is evicted with goodbye 2. The youngest: an attacker who comes late cannot push out who has long been there.
 // - A visit, a link dialled for one purpose, is admitted below `max` and pushes nobody out.
@@ -12,6 +14,7 @@
 import type { ErrorCode } from '../errors.ts'
 import { GoodbyeCode } from '../framing/goodbye.ts'
 import type { Identity } from '../identity/identities.ts'
+import { siteOf } from '../identity/ip.ts'
 import type { AddressSource } from '../types.ts'
 import type { Bans } from './bans.ts'
 import type { TableLink, Verdict } from './contract.ts'
@@ -55,14 +58,19 @@ export function ordinaryCount(open: ReadonlyMap<string, OpenNeighbour>): number 
   return count
 }
 
-/** `expected`: the peer id that a dialled address insists on, else null. A peer that has a link takes the place of that or none. */
+/**
+ * `expected`: the peer id that a dialled address insists on, else null; `host`: the other end of an inbound connection. A peer that has
+ * a link takes the place of that or none.
+ */
 export function judge(
-  { own, max, open, bans, targets }: Admission,
+  admission: Admission,
   identity: Identity,
   direction: 'in' | 'out',
   expected: string | null,
+  host: string,
   nowMs: number,
 ): Verdict {
+  const { own, open, bans } = admission
   if (identity.key === own.key) return refusal(GoodbyeCode.self, 'self-connection', 'this is our own identity')
   if (expected !== null && expected !== identity.id) {
     return refusal(GoodbyeCode.notAdmitted, 'wrong-identity', `expected ${expected}, found ${identity.id}`)
@@ -71,9 +79,7 @@ export function judge(
     return refusal(GoodbyeCode.misbehaviour, 'banned', 'this peer is banned here')
   }
   if (open.has(identity.key)) return { ok: true }
-  const isAsked = targets.isAsked(identity)
-  const bound = direction === 'in' && !isAsked ? strangersMax(max) : max
-  if (open.size < bound || (isAsked && evictee(open.values(), targets) !== null)) return { ok: true }
+  if (placeFor(admission, identity, direction, host) !== 'none') return { ok: true }
   return refusal(GoodbyeCode.tooMany, 'too-many-neighbours', 'this node has all the links it may have')
 }
 
@@ -81,12 +87,50 @@ export function refusal(code: number, reason: ErrorCode, text: string): Verdict 
   return { ok: false, code, reason, text }
 }
 
+/** Who gives way to a peer that has no link yet; null where there is room, `none` where nobody does. */
+export function placeFor(
+  { max, open, targets }: Admission,
+  identity: Identity,
+  direction: 'in' | 'out',
+  host: string,
+): OpenNeighbour | null | 'none' {
+  const isAsked = targets.isAsked(identity)
+  if (direction === 'in' && !isAsked) {
+    return open.size < strangersMax(max) ? null : (crowding(open.values(), targets, siteOf(host)) ?? 'none')
+  }
+  if (open.size < max) return null
+  return (isAsked ? evictee(open.values(), targets) : null) ?? 'none'
+}
+
 /** Who gives way to a peer that was asked for; null where nobody does. */
 export function evictee(neighbours: Iterable<OpenNeighbour>, targets: Targets): OpenNeighbour | null {
+  return youngestOf(strangersAmong(neighbours, targets))
+}
+
+/** Who gives way to a stranger from that site; null where no site is more crowded than its own. */
+function crowding(neighbours: Iterable<OpenNeighbour>, targets: Targets, site: string): OpenNeighbour | null {
+  const bySite = new Map<string, OpenNeighbour[]>()
+  for (const neighbour of strangersAmong(neighbours, targets)) {
+    const other = siteOf(neighbour.link.remoteHost)
+    const there = bySite.get(other)
+    if (there === undefined) bySite.set(other, [neighbour])
+    else there.push(neighbour)
+  }
+  let most: readonly OpenNeighbour[] = bySite.get(site) ?? []
+  const bound = most.length + 2
+  for (const there of bySite.values()) if (there.length >= bound && there.length > most.length) most = there
+  return most.length < bound ? null : youngestOf(most)
+}
+
+/** Inbound, and nobody here asked for them. */
+function strangersAmong(neighbours: Iterable<OpenNeighbour>, targets: Targets): OpenNeighbour[] {
   const isAsked = targets.belongingTo((target) => target.isWish)
+  return [...neighbours].filter(({ link }) => link.direction === 'in' && !isAsked(link.identity))
+}
+
+function youngestOf(neighbours: readonly OpenNeighbour[]): OpenNeighbour | null {
   let youngest: OpenNeighbour | null = null
   for (const neighbour of neighbours) {
-    if (neighbour.link.direction !== 'in' || isAsked(neighbour.link.identity)) continue
     if (youngest === null || neighbour.openedAtMs >= youngest.openedAtMs) youngest = neighbour
   }
   return youngest

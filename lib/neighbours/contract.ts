@@ -16,6 +16,8 @@ export interface TableLink {
   readonly direction: 'in' | 'out'
   /** Multiaddr text of the other end; for `out` the dialled one. */
   readonly address: string
+  /** IP literal of the other end. */
+  readonly remoteHost: string
   /** Of the newest answered ping; null before the first. */
   readonly roundTripMs: number | null
   /** What the other end said of itself; `keep`: its program asked for this very link. */

@@ -24,7 +24,7 @@ export class Gate {
     running.proven = identity
     // A name may lead to ourselves and to its peer.
     if (identity.key !== this.#admission.own.key) running.target.prove(identity)
-    const verdict = this.judge(identity, 'out', attempt, nowMs)
+    const verdict = this.judge(identity, 'out', attempt, '', nowMs)
     if (!verdict.ok) return verdict
     const proceeding = dialler.proceedingTo(identity.key)
     if (this.#admission.open.has(identity.key) || (proceeding !== null && proceeding.number !== attempt.number)) {
@@ -48,12 +48,18 @@ export class Gate {
       running.proven = link.identity
       running.target.prove(link.identity)
     }
-    return this.judge(link.identity, link.direction, attempt, nowMs)
+    return this.judge(link.identity, link.direction, attempt, link.remoteHost, nowMs)
   }
 
-  /** `attempt`: null where the other end dialled. */
-  judge(identity: Identity, direction: 'in' | 'out', attempt: DialAttempt | null, nowMs: number): Verdict {
+  /** `attempt`: null where the other end dialled, from `host`. */
+  judge(
+    identity: Identity,
+    direction: 'in' | 'out',
+    attempt: DialAttempt | null,
+    host: string,
+    nowMs: number,
+  ): Verdict {
     if (!this.#pursuit.started) return refusal(GoodbyeCode.shuttingDown, 'not-running', 'this node is not running')
-    return judge(this.#admission, identity, direction, attempt?.address.peer ?? null, nowMs)
+    return judge(this.#admission, identity, direction, attempt?.address.peer ?? null, host, nowMs)
   }
 }

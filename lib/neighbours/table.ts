@@ -10,7 +10,7 @@ import { GoodbyeCode } from '../framing/goodbye.ts'
 import type { Address } from '../identity/address.ts'
 import type { Identity } from '../identity/identities.ts'
 import type { AddressBook } from './address-book.ts'
-import { type Admission, evictee, type OpenNeighbour } from './admission.ts'
+import { type Admission, evictee, type OpenNeighbour, placeFor } from './admission.ts'
 import { Bans, type Blame } from './bans.ts'
 import type {
   ConnectListener,
@@ -158,9 +158,9 @@ export class NeighbourTable {
     return this.#gate.mayProceed(identity, attempt, nowMs)
   }
 
-  /** For a listener after message 3. Duplicates are not refused here: `opened` settles them. */
-  mayAdmit(identity: Identity, nowMs: number): Verdict {
-    return this.#gate.judge(identity, 'in', null, nowMs)
+  /** For a listener after message 3; `host`: IP literal of the other end. Duplicates are not refused here: `opened` settles them. */
+  mayAdmit(identity: Identity, host: string, nowMs: number): Verdict {
+    return this.#gate.judge(identity, 'in', null, host, nowMs)
   }
 
   /**
@@ -181,7 +181,8 @@ export class NeighbourTable {
       return false
     }
     const older = this.#open.get(identity.key)
-    const victim = older === undefined && this.#open.size >= this.#admission.max ? this.#evictee() : null
+    const place = older === undefined ? placeFor(this.#admission, identity, link.direction, link.remoteHost) : null
+    const victim = place === 'none' ? null : place
     const own = this.#admission.own.x25519Key
     const stands =
       older === undefined ||
@@ -198,7 +199,7 @@ export class NeighbourTable {
     const waiting = this.#pursuit.satisfy(identity)
     if (victim !== null) {
       const retryInMs = this.#pursuit.release(victim, () => ({ kind: 'retry-later' }), 'evicted', nowMs)
-      const why = 'the place is needed for a peer that was asked for'
+      const why = 'the place is needed for a peer that was asked for, or for one from elsewhere'
       this.#end(victim.link, GoodbyeCode.tooMany, why, retryInMs, 'too-many-neighbours')
     }
     if (older === undefined) {

@@ -13,7 +13,7 @@ import { decodeWant, type Want } from '../../lib/flood/repair-frames.ts'
 import { Seen } from '../../lib/flood/seen.ts'
 import { countNumbers, type Spans, without } from '../../lib/flood/spans.ts'
 import type { Suspicion } from '../../lib/flood/suspicions.ts'
-import { WANT_BYTES_MAX, WANT_NUMBERS_MAX, WANT_RANGES_MAX } from '../../lib/limits.ts'
+import { CLAIM_ENTRIES_MAX, WANT_BYTES_MAX, WANT_NUMBERS_MAX, WANT_RANGES_MAX } from '../../lib/limits.ts'
 import { seeded } from '../crypto/seeded.ts'
 import { rounds } from '../tools/all-tests.ts'
 import { plainOriginKey } from './fake-store.ts'
@@ -303,6 +303,22 @@ test('claims that are dropped or closed leave nothing behind', () => {
   side.asking.close(node.nowMs)
   assert.equal(node.asked.isEmpty, true)
   assert.equal(side.asking.nextDeadlineMs(), Number.POSITIVE_INFINITY)
+})
+
+test('while no answer comes, claims that come and go are not kept', () => {
+  const node = new Node()
+  const side = node.side()
+  side.claim(A, [0, 9])
+  node.run(1_000)
+  assert.equal(side.asking.isWaiting, true)
+  for (let i = 0; i < CLAIM_ENTRIES_MAX * 4; i++) side.claim(plainOriginKey(2 + (i & 0x7fff)), [0, 9], 1 + (i >> 15))
+  assert.equal(side.claims.counts.entries, CLAIM_ENTRIES_MAX)
+  assert.ok(side.asking.queuedCount <= CLAIM_ENTRIES_MAX * 2, `${side.asking.queuedCount}`)
+  // What is left is asked for as ever.
+  side.given(false)
+  node.run(2_000)
+  assert.equal(side.wants.length, 2)
+  assert.ok(side.wants[1]!.wanted.length > 900)
 })
 
 test('whatever several neighbours claim and give, nothing is asked twice at once, and all that is held comes', () => {

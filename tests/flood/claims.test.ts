@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Claims } from '../../lib/flood/claims.ts'
+import { AllClaims, Claims } from '../../lib/flood/claims.ts'
 import { CLAIM_ENTRIES_MAX, EPOCHS_PER_ORIGIN_MAX } from '../../lib/limits.ts'
 import { plainOriginKey } from './fake-store.ts'
 
@@ -72,6 +72,39 @@ test('of one origin the highest epochs are kept', () => {
   assert.equal(lowest.isDropped, true)
   assert.equal(claims.find(A, 10), null)
   assert.equal(claims.counts.entries, EPOCHS_PER_ORIGIN_MAX)
+})
+
+test('of too many claims of all neighbours those of whoever claims most go first', () => {
+  const all = new AllClaims(100)
+  const [liar, other, honest] = [0, 1, 2].map(() => new Claims({ entriesMax: 80, rangesMax: 1_000 }, all)) as [
+    Claims,
+    Claims,
+    Claims,
+  ]
+  for (let i = 0; i < 10; i++) tell(honest, plainOriginKey(i), 1, 0, 9)
+  for (let i = 0; i < 500; i++) for (const claims of [liar, other]) tell(claims, plainOriginKey(100 + i), 1, 0, 9)
+  assert.deepEqual(
+    [liar, other, honest].map(({ counts }) => counts.entries),
+    [45, 45, 10],
+  )
+  assert.equal(all.entries, 100)
+  all.leave(liar)
+  assert.equal(all.entries, 55)
+  for (let i = 0; i < 30; i++) tell(honest, plainOriginKey(i), 1, 0, 9)
+  assert.deepEqual(
+    [other, honest].map(({ counts }) => counts.entries),
+    [45, 30],
+  )
+})
+
+test('a claim that has gone holds no ranges, whoever still refers to it', () => {
+  const claims = new Claims()
+  const claim = claims.tell({ originKey: plainOriginKey(1), epoch: 1, ranges: [0, 9, 20, 29] })!
+  claims.strike(claim, [20, 29])
+  claim.refused = [0, 4]
+  claims.drop(claim)
+  assert.deepEqual([claim.ranges, claim.struck, claim.refused], [[], [], []])
+  assert.deepEqual(claims.counts, { entries: 0, ranges: 0 })
 })
 
 test('garbage costs the bound and no more', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Claim, Claims } from '../../lib/flood/claims.ts'
 import { SETTLED_MS, Settling } from '../../lib/flood/settling.ts'
+import { CLAIM_ENTRIES_MAX } from '../../lib/limits.ts'
 
 class Desk {
   nowMs = 1_000
@@ -39,6 +40,15 @@ test('what nothing was told of for a while is forgotten, and then nothing is due
   desk.advance(2 * SETTLED_MS)
   assert.deepEqual(desk.claims.counts, { entries: 0, ranges: 0 })
   assert.equal(desk.settling.nextDeadlineMs(), Number.POSITIVE_INFINITY)
+})
+
+test('claims that come and go before they are forgotten are not kept', () => {
+  const desk = new Desk()
+  for (let i = 0; i < CLAIM_ENTRIES_MAX * 4; i++) desk.told(`origin ${i}`)
+  assert.equal(desk.claims.counts.entries, CLAIM_ENTRIES_MAX)
+  assert.ok(desk.settling.count <= CLAIM_ENTRIES_MAX * 2, `${desk.settling.count}`)
+  desk.advance(3 * SETTLED_MS)
+  assert.deepEqual([desk.claims.counts.entries, desk.settling.count], [0, 0])
 })
 
 test('what is told again and again stays', () => {

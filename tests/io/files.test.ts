@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { nodeFiles } from '../../lib/io/files.ts'
+import { BOOK_BYTES_MAX } from '../../lib/limits.ts'
+
+const NO_PIPES = process.platform === 'win32' && 'POSIX only'
 
 let folder: string
 before(async () => {
@@ -31,6 +35,21 @@ test('what was written is read back as a plain Uint8Array, with the mode asked f
 test('a missing file is null, to read and to ask the mode of', async () => {
   assert.equal(await nodeFiles.read(join(folder, 'missing')), null)
   assert.equal(await nodeFiles.mode(join(folder, 'missing')), null)
+})
+
+test('what is longer than any file of a node, and what is no file, is not read', { skip: NO_PIPES }, async () => {
+  const path = join(folder, 'long')
+  await writeFile(path, '')
+  await truncate(path, BOOK_BYTES_MAX)
+  assert.equal((await nodeFiles.read(path))?.length, BOOK_BYTES_MAX)
+  await truncate(path, BOOK_BYTES_MAX + 1)
+  const tooLong = /long: it has 8388609 bytes, more than a node writes there$/
+  await assert.rejects(nodeFiles.read(path), { code: 'data-folder', message: tooLong })
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  await assert.rejects(nodeFiles.read(pipe), { code: 'data-folder', message: /it is no ordinary file$/ })
+  await symlink('/dev/null', join(folder, 'device'))
+  await assert.rejects(nodeFiles.read(join(folder, 'device')), { code: 'data-folder', message: /ordinary file$/ })
 })
 
 test('of many writes at once the last one asked for wins, and no temporary file stays', async () => {

@@ -5,7 +5,7 @@ import { parseAddress } from '../../lib/identity/address.ts'
 import type { Identity } from '../../lib/identity/identities.ts'
 import type { NodeRecord } from '../../lib/identity/node-record.ts'
 import { peerIdOf } from '../../lib/identity/peer-id.ts'
-import { NODE_TIME_TO_LIVE_S, NODES_MAX } from '../../lib/limits.ts'
+import { NODE_NEIGHBOURS_MAX, NODE_TIME_TO_LIVE_S, NODES_MAX } from '../../lib/limits.ts'
 import { Members, UNREACHABLE_MS } from '../../lib/members/members.ts'
 import { decodeNodePayload, encodeNodePayload, type NodePayload } from '../../lib/members/node-payload.ts'
 import { CROWD } from '../../lib/members/own-node.ts'
@@ -369,6 +369,19 @@ test('many changes are looked at together, four times a second at most', () => {
   assert.ok(desk.changes >= 4 && desk.changes <= 5, `${desk.changes}`)
 })
 
+test('the more nodes there are, the less often all of them are looked at', () => {
+  const desk = new Desk()
+  for (let number = 1; number <= 32_000; number++) desk.came(number, Uint8Array.of(0xa0), OLD)
+  desk.advance(1_000)
+  const before = desk.changes
+  for (let i = 0; i < 100; i++) {
+    desk.came(1, Uint8Array.of(0xa0), OLD)
+    desk.advance(100)
+  }
+  const looks = desk.changes - before
+  assert.ok(looks >= 10 && looks <= 11, `${looks}`)
+})
+
 test('nothing wakes a quiet node but the next time to tell and the next end of a life', () => {
   const desk = new Desk()
   assert.equal(desk.members.nextDeadlineMs(), null)
@@ -391,12 +404,47 @@ test('ten thousand nodes that are made up are known, not believed, and forgotten
   assert.equal(desk.members.snapshot(desk.nowMs).length, 1)
 })
 
-test('at the bound newcomers are ignored and those that are known go on', () => {
+test('at the bound newcomers are ignored while all are up, and those that are known go on', () => {
   const desk = new Desk()
   for (let number = 1; number <= NODES_MAX + 5; number++) desk.came(number, Uint8Array.of(0xa0), { sequence: 1 })
   assert.equal(desk.members.count, NODES_MAX + 1)
   desk.told(1, { sequence: 2, name: 'renamed' })
   assert.equal(desk.members.snapshot(desk.nowMs)[1]?.name, 'renamed')
+})
+
+test('at the bound a newcomer takes the place of one that no links lead to, the first to come first', () => {
+  const desk = new Desk()
+  desk.up(1)
+  desk.told(1, { neighbours: [0, 2] })
+  for (let number = 2; number <= NODES_MAX; number++) desk.came(number, Uint8Array.of(0xa0), { sequence: 1 })
+  desk.advance(UNREACHABLE_MS * 2)
+  desk.take()
+  const [late, later] = [NODES_MAX + 1, NODES_MAX + 2]
+  desk.told(late)
+  desk.told(1, { neighbours: [0, 2, late, later] })
+  desk.told(later)
+  desk.advance(3_000)
+  assert.deepEqual(
+    desk.take(),
+    [late, later].map((number) => `up peer-${number} node ${number}`),
+  )
+  assert.deepEqual(
+    [2, 3, 4, 5, late, later].map((number) => desk.line(number)?.up),
+    [true, undefined, undefined, false, true, true],
+  )
+  assert.equal(desk.members.snapshot(desk.nowMs).length, NODES_MAX + 1)
+})
+
+test('an open neighbour is known and reachable, whatever others make up', () => {
+  const desk = new Desk()
+  const named = Array.from({ length: NODE_NEIGHBOURS_MAX }, (_, i) => 2_000_000 + i)
+  for (let number = 1; number <= NODES_MAX; number++) desk.told(number, { neighbours: number <= 2_048 ? named : [1] })
+  const neighbour = NODES_MAX + 1
+  desk.up(neighbour)
+  desk.told(neighbour, { neighbours: [0, 1] })
+  desk.advance(UNREACHABLE_MS * 2)
+  assert.deepEqual(desk.line(neighbour), { hops: 1, up: true })
+  assert.deepEqual(desk.line(1), { hops: 2, up: true })
 })
 
 test('a node that comes with a crowd tells of itself later, one that comes to many old nodes does not', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NODE_LINKS_MAX } from '../../lib/limits.ts'
+import { NODE_LINKS_MAX, NODE_NEIGHBOURS_MAX } from '../../lib/limits.ts'
 import { Topology } from '../../lib/members/topology.ts'
 import { seeded } from '../crypto/seeded.ts'
 
@@ -115,14 +115,42 @@ test('beyond the bound of links lists are cut, and room comes back', () => {
   const long = Array.from({ length: 1_024 }, (_, i) => `far-${i}`)
   for (let i = 0; i < NODE_LINKS_MAX / 1_024; i++) topology.tell(`liar-${i}`, long, false)
   assert.equal(topology.linkCount, NODE_LINKS_MAX)
-  topology.tell('late', ['a', 'b'], false)
-  assert.equal(topology.linkCount, NODE_LINKS_MAX)
-  assert.deepEqual([...topology.neighbours('late')], [])
-  // Who changes what it said keeps the room that it had.
+  // What is longer than a share takes nothing from anybody, and who changes what it said keeps the room that it had.
   topology.tell('liar-0', ['a', 'b'], false)
   assert.equal(topology.linkCount, NODE_LINKS_MAX - 1_022)
-  topology.tell('late', ['a', 'b'], false)
-  assert.deepEqual([...topology.neighbours('late')], ['a', 'b'])
+  topology.tell('late', [...long, 'a', 'b'], false)
+  assert.equal(topology.linkCount, NODE_LINKS_MAX)
+  assert.deepEqual([...topology.neighbours('late')], long.slice(0, 1_022))
+  topology.forget('late')
+  assert.equal(topology.linkCount, NODE_LINKS_MAX - 1_022)
+})
+
+test('a few links have room at the cost of the longest lists, however many nodes are made up', () => {
+  const topology = new Topology('me')
+  const named = Array.from({ length: NODE_NEIGHBOURS_MAX }, (_, i) => `far-${i}`)
+  topology.tell('me', ['hub'], false)
+  topology.tell('hub', ['me'], false)
+  for (let i = 0; i < NODE_LINKS_MAX / NODE_NEIGHBOURS_MAX; i++) topology.tell(`liar-${i}`, named, false)
+  topology.tell('hub', ['me', 'late'], false)
+  topology.tell('late', ['hub', 'b', 'c', 'd'], false)
+  assert.deepEqual(hopsOf(topology, 'hub', 'late', 'b', 'c', 'd'), [1, 2, 3, 3, 3])
+  assert.equal([...topology.neighbours('liar-7')].length, NODE_NEIGHBOURS_MAX / 2)
+  assert.ok(topology.linkCount <= NODE_LINKS_MAX)
+  // As many nodes as there may be, each with as many links as it can: nobody's first four are lost.
+  for (let i = 0; i < 40_000; i++) topology.tell(`crowd-${i}`, named, false)
+  topology.tell('later', ['late', 'hub', 'e', 'f'], false)
+  topology.tell('late', ['hub', 'later'], false)
+  assert.deepEqual(hopsOf(topology, 'hub', 'late', 'later', 'e', 'f'), [1, 2, 3, 4, 4])
+  assert.ok(topology.linkCount <= NODE_LINKS_MAX)
+})
+
+test('our own links count whatever others tell', () => {
+  const topology = new Topology('me')
+  const named = Array.from({ length: NODE_NEIGHBOURS_MAX }, (_, i) => `far-${i}`)
+  for (let i = 0; i < NODE_LINKS_MAX / NODE_NEIGHBOURS_MAX; i++) topology.tell(`liar-${i}`, named, false)
+  topology.tell('me', ['a', 'b', 'c', 'd', 'e', 'f'], false)
+  assert.deepEqual(hopsOf(topology, 'a', 'b', 'c', 'd', 'e', 'f'), [1, 1, 1, 1, 1, 1])
+  assert.equal([...topology.neighbours('liar-0')].length, NODE_NEIGHBOURS_MAX)
 })
 
 test('it finds the same hops as a slow and obvious search, whatever is told and forgotten', () => {

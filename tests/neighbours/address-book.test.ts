@@ -231,6 +231,51 @@ test('a book full of peers that were found takes only another one that was, for 
   assert.ok(!desk.peers.includes('peer-1002'))
 })
 
+test('who is found at one place under many identities pushes out nobody from elsewhere', () => {
+  let unixMs = 1_000
+  const desk = new Desk()
+  Object.assign(desk, {
+    book: newBook(
+      OWN,
+      () => 0.5,
+      () => unixMs++,
+    ),
+  })
+  const elsewhere = ['198.51.100.1:1', '192.0.2.1:1', '[2001:db8:1::1]:1']
+  for (const [index, text] of elsewhere.entries()) desk.found(index + 1, text)
+  for (let number = 1; number <= BOOK_PEERS_MAX * 2; number++) desk.found(1_000 + number, `203.0.113.5:${number}`)
+  assert.equal(desk.book.size, BOOK_PEERS_MAX)
+  for (const [index] of elsewhere.entries()) assert.ok(desk.peers.includes(`peer-${index + 1}`))
+  // Where no place has more than another, whoever was not found for longest gives way.
+  const wide = new Desk()
+  Object.assign(wide, {
+    book: newBook(
+      OWN,
+      () => 0.5,
+      () => unixMs++,
+    ),
+  })
+  for (let number = 1; number <= BOOK_PEERS_MAX + 1; number++) {
+    wide.found(1_000 + number, `20.${number >> 8}.${number & 255}.1:1`)
+  }
+  assert.deepEqual(
+    [1_001, 1_002].map((number) => wide.peers.includes(`peer-${number}`)),
+    [false, true],
+  )
+})
+
+test('each place is as likely to be chosen as another, however many peers were found there', () => {
+  const desk = new Desk(seeded(4))
+  desk.found(1, '198.51.100.1:1')
+  desk.found(2, '[2001:db8:1::1]:1')
+  for (let number = 1; number <= 1_000; number++) desk.found(1_000 + number, `203.0.113.${number & 7}:${number}`)
+  const chosen = Array.from({ length: 300 }, () => desk.choose())
+  for (const text of ['198.51.100.1', '2001:db8:1::1']) {
+    const count = chosen.filter((choice) => choice?.includes(text)).length
+    assert.ok(count > 70 && count < 130, `${text}: ${count}`)
+  }
+})
+
 test('a peer found at more addresses than a record holds keeps the best', () => {
   const desk = new Desk()
   for (let port = 1; port <= 20; port++) desk.found(1, `192.0.2.1:${port}`)

@@ -29,6 +29,7 @@ export class CrowdLink implements TableLink {
   readonly identity: Identity
   readonly direction: 'in' | 'out'
   readonly address: string
+  readonly remoteHost: string
   readonly about: { readonly keep: boolean }
   readonly roundTripMs: number | null
   readonly near: CrowdNode
@@ -40,6 +41,7 @@ export class CrowdLink implements TableLink {
     this.identity = far.identity
     this.direction = direction
     this.address = far.host
+    this.remoteHost = far.host
     this.about = { keep }
     this.roundTripMs = (near.number * 7 + far.number * 13) % 100
   }
@@ -367,7 +369,7 @@ export class Crowd {
     if (expected !== null && expected !== to.identity.id) throw new Error('the book names a wrong peer')
     const goesOn = from.table.mayProceed(to.identity, attempt, this.nowMs)
     if (!goesOn.ok) return this.#failed(from, attempt, new MeshError(goesOn.reason, goesOn.text), null)
-    const admitted = to.table.mayAdmit(from.identity, this.nowMs)
+    const admitted = to.table.mayAdmit(from.identity, from.host, this.nowMs)
     if (!admitted.ok) {
       from.toldBy(to)
       return this.#failed(from, attempt, new MeshError('peer-said-goodbye', admitted.text), admitted.code)

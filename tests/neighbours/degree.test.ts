@@ -208,13 +208,39 @@ test('inbound links that nobody asked for are refused at the bound, with two pla
   ] as const) {
     const bench = Bench.started({ degree: { target: 0, chosenMax: 12, max } })
     for (let i = 1; i <= admitted; i++) assert.ok(bench.accept(identityOf(i)), `${i} of ${max}`)
-    const verdict = bench.table.mayAdmit(identityOf(99), bench.nowMs)
+    const verdict = bench.table.mayAdmit(identityOf(99), '192.0.2.9', bench.nowMs)
     assert.ok(!verdict.ok && verdict.code === GoodbyeCode.tooMany && verdict.reason === 'too-many-neighbours')
     assert.equal(bench.table.openCount, admitted)
     // One that is known comes back instead of its old link and needs no place.
     assert.ok(bench.accept(identityOf(1)))
     assert.equal(bench.table.openCount, admitted)
   }
+})
+
+test('strangers from one site keep out their own, and not those from elsewhere', () => {
+  const bench = Bench.started({ degree: { target: 0, chosenMax: 12, max: 10 } })
+  const crowd = [1, 2, 3, 4, 5, 6].map((number) => {
+    bench.advance(1_000)
+    return bench.accept(identityOf(number), `203.0.113.${number}`)!
+  })
+  const others = [11, 12].map((number) => bench.accept(identityOf(number), `198.51.100.${number}`)!)
+  assert.equal(bench.accept(identityOf(7), '203.0.113.7'), null)
+  for (const number of [13, 14]) others.push(bench.accept(identityOf(number), '198.51.100.1')!)
+  assert.deepEqual(
+    crowd.map(({ closedWith }) => closedWith),
+    [null, null, null, null, GoodbyeCode.tooMany, GoodbyeCode.tooMany],
+  )
+  // Both sites have four: one more of either would only push out another one.
+  assert.equal(bench.accept(identityOf(15), '198.51.100.2'), null)
+  assert.equal(bench.accept(identityOf(5), '203.0.113.5'), null)
+  assert.ok(bench.accept(identityOf(16), '2001:db8::1'))
+  assert.equal(bench.table.openCount, 8)
+  assert.equal([...crowd, ...others].filter(({ closedWith }) => closedWith === null).length, 7)
+  // Whom a person asked for is nobody's crowd.
+  for (const number of [1, 2, 3]) bench.want(number, 'seed', `peer-${number}`)
+  assert.ok(bench.accept(identityOf(17), '2001:db8:1::1'))
+  assert.ok(crowd.slice(0, 3).every(({ closedWith }) => closedWith === null))
+  assert.equal(others.filter(({ closedWith }) => closedWith === null).length, 3)
 })
 
 test('peers that were asked for get the places held back, dialling or dialled, and then those of the youngest strangers', () => {

@@ -3,7 +3,7 @@
 
 import { noble } from '../../lib/crypto/noble.ts'
 import { MeshError } from '../../lib/errors.ts'
-import type { Address } from '../../lib/identity/address.ts'
+import { type Address, formatAddress, parseAddress } from '../../lib/identity/address.ts'
 import type { Identity } from '../../lib/identity/identities.ts'
 import { AddressBook } from '../../lib/neighbours/address-book.ts'
 import {
@@ -43,6 +43,7 @@ export class FakeLink implements TableLink {
   readonly identity: Identity
   readonly direction: 'in' | 'out'
   readonly address: string
+  readonly remoteHost: string
   readonly about = { keep: false }
   roundTripMs: number | null = null
   closedWith: number | null = null
@@ -53,6 +54,7 @@ export class FakeLink implements TableLink {
     this.identity = identity
     this.direction = direction
     this.address = address
+    this.remoteHost = parseAddress(address).host
   }
 
   close(code: number, _text: string): void {
@@ -243,9 +245,13 @@ export class Bench {
   }
 
   /** An inbound link comes, is admitted and opens; null when it is refused. */
-  accept(identity: Identity): FakeLink | null {
-    if (!this.table.mayAdmit(identity, this.nowMs).ok) return null
-    const link = new FakeLink(identity, 'in')
+  accept(identity: Identity, host = '192.0.2.9'): FakeLink | null {
+    if (!this.table.mayAdmit(identity, host, this.nowMs).ok) return null
+    const link = new FakeLink(
+      identity,
+      'in',
+      formatAddress(parseAddress(`${host.includes(':') ? `[${host}]` : host}:9`)),
+    )
     this.table.opened(link, null, this.nowMs)
     return link
   }

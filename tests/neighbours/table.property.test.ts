@@ -76,7 +76,7 @@ class Run {
         return
       case 'accept': {
         // Also without asking first: two that were admitted may race for the last place.
-        if (b % 2 === 0 && !table.mayAdmit(identity, bench.nowMs).ok) return
+        if (b % 2 === 0 && !table.mayAdmit(identity, '192.0.2.9', bench.nowMs).ok) return
         const opened = new FakeLink(identity, 'in')
         this.links.push(opened)
         table.opened(opened, null, bench.nowMs)

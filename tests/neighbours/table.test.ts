@@ -138,10 +138,10 @@ test('a socket that was connected to itself says nothing about the address: it i
 
 test('the listener refuses our own identity and the banned', () => {
   const bench = Bench.started()
-  const self = bench.table.mayAdmit(bench.own, bench.nowMs)
+  const self = bench.table.mayAdmit(bench.own, '192.0.2.9', bench.nowMs)
   assert.ok(!self.ok && self.code === GoodbyeCode.self)
   for (let i = 0; i < 10; i++) bench.table.reject(peer, 'bad signature', bench.nowMs)
-  const banned = bench.table.mayAdmit(peer, bench.nowMs)
+  const banned = bench.table.mayAdmit(peer, '192.0.2.9', bench.nowMs)
   assert.ok(!banned.ok && banned.code === GoodbyeCode.misbehaviour && banned.reason === 'banned')
 })
 

@@ -129,7 +129,7 @@ class Pair {
         return
       }
       case 'm3': {
-        const verdict = side.table.mayAdmit(peer, this.nowMs)
+        const verdict = side.table.mayAdmit(peer, '192.0.2.9', this.nowMs)
         if (!verdict.ok) {
           this.#finish(end, { kind: 'goodbye', code: verdict.code })
           return

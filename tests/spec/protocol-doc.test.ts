@@ -118,6 +118,7 @@ test('the numbers of the library that a peer can notice stand in the table of li
     limits.FAST_ANSWER_BYTES_MAX,
     limits.CLAIM_ENTRIES_MAX,
     limits.CLAIM_RANGES_MAX,
+    limits.ALL_CLAIM_ENTRIES_MAX,
     limits.PROTOCOL_NAMES_MAX,
     limits.PROTOCOL_NAME_BYTES_MAX,
     limits.STREAMS_PER_LINK_MAX,

@@ -17,7 +17,13 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { ByteReader } from '../../../cli/files/byte-reader.ts'
 import { encodeLine, type Offer } from '../../../cli/files/messages.ts'
-import { TRANSFERS_MAX, TRANSFERS_PER_PEER_MAX, transferId } from '../../../cli/files/receiver.ts'
+import {
+  SLOW_AFTER_MS,
+  SLOW_BYTES_PER_S,
+  TRANSFERS_MAX,
+  TRANSFERS_PER_PEER_MAX,
+  transferId,
+} from '../../../cli/files/receiver.ts'
 import type { StreamEnd } from '../streams/stream-pair.ts'
 import { noise, RECEIVER, receiving, SENDER, temporaryFolder } from './transfer.ts'
 
@@ -274,6 +280,37 @@ test('at most so many transfers at once, in all and of one peer', async (t) => {
   while (answer === 'busy') answer = await begin('c', 100)
   assert.equal(answer, 'taken')
   for (const { stream } of hands) stream.cut()
+})
+
+test('where all places are taken, the slowest of those that hardly send anything gives way, and goes on later', async (t) => {
+  let nowMs = 0
+  const { open } = await receiving(t, temporaryFolder(t), { nowMs: () => nowMs })
+  const begin = async (peer: string, name: string, sent: number): Promise<Hand | null> => {
+    const hand = new Hand(open(peer))
+    const bytes = noise(10_000_000)
+    hand.say(offerOf(bytes, name))
+    if ((await hand.hear()).error !== undefined) return null
+    hand.say({ from: 0 })
+    hand.stream.write(bytes.subarray(0, sent))
+    while (hand.stream.writableLength > 0) await new Promise((resolve) => setImmediate(resolve))
+    return hand
+  }
+  const least = (SLOW_AFTER_MS / 1_000) * SLOW_BYTES_PER_S
+  const hands: Hand[] = []
+  for (let i = 0; i < TRANSFERS_MAX; i++) {
+    hands.push((await begin(`peer ${i % 2}`, `f${i}`, i < 2 ? 1_000 * (2 - i) : least + 100_000))!)
+  }
+  nowMs = SLOW_AFTER_MS - 1
+  assert.equal(await begin('late', 'a', 0), null)
+  nowMs = SLOW_AFTER_MS
+  const late = await begin('late', 'a', least * 2)
+  assert.ok(late)
+  await assert.rejects(hands[1]!.hear(), { code: 'stream-reset' })
+  assert.ok(await begin('late', 'b', least * 2))
+  await assert.rejects(hands[0]!.hear(), { code: 'stream-reset' })
+  // All that are left bring enough.
+  assert.equal(await begin('late', 'c', 0), null)
+  for (const { stream } of [...hands, late]) stream.cut()
 })
 
 test('a sender whose link broke takes over from itself', async (t) => {

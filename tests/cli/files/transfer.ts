@@ -38,7 +38,8 @@ export async function receiving(
     self = RECEIVER,
     fileBytesMax = 2 ** 30,
     unixMs = Date.now,
-  }: { self?: string; fileBytesMax?: number; unixMs?: () => number } = {},
+    nowMs = () => 0,
+  }: { self?: string; fileBytesMax?: number; unixMs?: () => number; nowMs?: () => number } = {},
 ): Promise<Receiving> {
   const folder = await ReceivingFolder.open(path, unixMs)
   const received: FileReceived[] = []
@@ -47,6 +48,7 @@ export async function receiving(
     self: () => self,
     folder,
     fileBytesMax,
+    nowMs,
     received: (file) => received.push(file),
     failed: (text) => failed.push(text),
   })
