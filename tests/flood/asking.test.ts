@@ -311,7 +311,7 @@ test('while no answer comes, claims that come and go are not kept', () => {
   side.claim(A, [0, 9])
   node.run(1_000)
   assert.equal(side.asking.isWaiting, true)
-  for (let i = 0; i < CLAIM_ENTRIES_MAX * 4; i++) side.claim(plainOriginKey(2 + (i & 0x7fff)), [0, 9], 1 + (i >> 15))
+  for (let i = 0; i < CLAIM_ENTRIES_MAX * 3; i++) side.claim(plainOriginKey(2 + (i & 0x7fff)), [0, 9], 1 + (i >> 15))
   assert.equal(side.claims.counts.entries, CLAIM_ENTRIES_MAX)
   assert.ok(side.asking.queuedCount <= CLAIM_ENTRIES_MAX * 2, `${side.asking.queuedCount}`)
   // What is left is asked for as ever.

@@ -44,7 +44,7 @@ test('what nothing was told of for a while is forgotten, and then nothing is due
 
 test('claims that come and go before they are forgotten are not kept', () => {
   const desk = new Desk()
-  for (let i = 0; i < CLAIM_ENTRIES_MAX * 4; i++) desk.told(`origin ${i}`)
+  for (let i = 0; i < CLAIM_ENTRIES_MAX * 3; i++) desk.told(`origin ${i}`)
   assert.equal(desk.claims.counts.entries, CLAIM_ENTRIES_MAX)
   assert.ok(desk.settling.count <= CLAIM_ENTRIES_MAX * 2, `${desk.settling.count}`)
   desk.advance(3 * SETTLED_MS)

@@ -22,6 +22,17 @@ function recordOf(identity: Identity, bytes: Uint8Array): NodeRecord {
   return { identity, issuedAtMs: 1, addresses: [parseAddress(`192.0.2.1:${bytes[0]}`)], bytes }
 }
 
+function wordsOf({ neighbours = [], count = neighbours.length, name = '', record }: Told): Uint8Array {
+  return encodeNodePayload({
+    name,
+    agent: 'test',
+    record: record === undefined ? null : Uint8Array.of(record),
+    neighbours: neighbours.map((neighbour) => nodeOf(neighbour).publicKey),
+    startedAtMs: 5,
+    neighbourCount: count,
+  })
+}
+
 interface Told {
   readonly neighbours?: readonly number[]
   readonly count?: number
@@ -68,16 +79,7 @@ class Desk {
   }
 
   told(number: number, given: Told = {}): void {
-    const neighbours = (given.neighbours ?? []).map((neighbour) => nodeOf(neighbour).publicKey)
-    const payload = encodeNodePayload({
-      name: given.name ?? `node ${number}`,
-      agent: 'test',
-      record: given.record === undefined ? null : Uint8Array.of(given.record),
-      neighbours,
-      startedAtMs: 5,
-      neighbourCount: given.count ?? neighbours.length,
-    })
-    this.came(number, payload, given)
+    this.came(number, wordsOf({ name: `node ${number}`, ...given }), given)
   }
 
   came(number: number, payload: Uint8Array, given: Told = {}): void {
@@ -438,7 +440,8 @@ test('at the bound a newcomer takes the place of one that no links lead to, the 
 test('an open neighbour is known and reachable, whatever others make up', () => {
   const desk = new Desk()
   const named = Array.from({ length: NODE_NEIGHBOURS_MAX }, (_, i) => 2_000_000 + i)
-  for (let number = 1; number <= NODES_MAX; number++) desk.told(number, { neighbours: number <= 2_048 ? named : [1] })
+  const [many, few] = [wordsOf({ neighbours: named }), wordsOf({ neighbours: [1] })]
+  for (let number = 1; number <= NODES_MAX; number++) desk.came(number, number <= 2_048 ? many : few)
   const neighbour = NODES_MAX + 1
   desk.up(neighbour)
   desk.told(neighbour, { neighbours: [0, 1] })
