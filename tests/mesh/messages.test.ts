@@ -280,27 +280,3 @@ test('a publication is aborted before it is made', async () => {
   assert.equal(a.mesh.stats().published.messages, messages)
   await mesh.stop()
 })
-
-test('a newcomer hears each origin in its order at once, also one whose clock is an hour ahead', async () => {
-  const mesh = new VirtualMesh()
-  const hub = await mesh.started(1)
-  const origin = mesh.node(2)
-  origin.world.clock.unixAheadMs = 3_600_000
-  await mesh.start(origin)
-  await mesh.join(origin, hub)
-  for (let i = 0; i < 5; i++) await mesh.time.of(origin.mesh.publish('chat', `before ${i}`))
-  // Nobody has these any more.
-  await mesh.time.run(900_000)
-  const newcomer = await mesh.started(3)
-  const [heard, gaps]: [string[], unknown[]] = [[], []]
-  newcomer.mesh.on('gap', (gap) => gaps.push(gap))
-  newcomer.mesh.subscribe('chat', (message) => heard.push(message.text()), { order: 'origin' })
-  await mesh.join(newcomer, hub)
-  await mesh.time.run(5_000)
-  await mesh.time.of(origin.mesh.publish('chat', 'now'))
-  await mesh.time.run(1_000)
-  assert.deepEqual(heard, ['now'])
-  await mesh.time.run(60_000)
-  assert.deepEqual(gaps, [])
-  await mesh.stop()
-})

@@ -26,8 +26,8 @@ export interface OriginOrderOptions {
   readonly gapTimeoutMs: number
   /** Whether bundles were read and told before this reading began. */
   readonly goesOn: boolean
-  /** Whether the first number of the run of this bundle is wanted even where this node knows nothing before the first that came. */
-  wantsStartOf(bundle: Bundle): 'yes' | 'silently' | 'no'
+  /** Whether the first number of this run is wanted even where this node knows nothing before the first that came. */
+  wantsStartOf(epoch: number): 'yes' | 'silently' | 'no'
   /** In its turn. */
   release(read: ReadBundle): void
   /** Its turn is over: it came too late. */
@@ -193,7 +193,7 @@ export class OriginOrder {
       if (above.some((stored) => stored.arrival < arrival)) return { next: first + count, isSilent: false }
     }
     const taken = seen.taken(originKey, epoch)
-    const wants = wantsStartOf(bundle)
+    const wants = wantsStartOf(epoch)
     const isRead = (number: number): boolean => {
       const found = store.find(originKey, epoch, number)
       return found !== null && found.arrival < arrival

@@ -20,7 +20,6 @@ import { OriginOrder } from './origin-order.ts'
 import { type Delivery, isExpired, isRetained, type ReadBundle, Unpacking } from './read-bundle.ts'
 import type { ReadContext, ReaderNotices } from './read-context.ts'
 import type { ReadOptions } from './read-options.ts'
-import { runBeganMs } from './run-began.ts'
 
 /** What one look into the store may give. */
 export const SCAN_BUNDLES_MAX = 64
@@ -29,6 +28,8 @@ export const SCAN_BYTES_MAX = 1_048_576
 const STEPS_PER_TURN_MAX = 1_024
 const TURN_MS_MAX = 3
 const PEER_IDS_MAX = 4_096
+/** Of an epoch's number, bits below its second. docs/protocol.md, "Epochs". */
+const EPOCHS_PER_S = 2 ** 20
 
 export class StoreReader {
   /** Called when something can be taken, and when nothing will come any more. */
@@ -171,9 +172,8 @@ export class StoreReader {
       seen,
       gapTimeoutMs,
       goesOn: begun.goesOn,
-      wantsStartOf: (bundle) => {
-        const beganMs = runBeganMs(bundle, clock)
-        if (beganMs === null) return 'silently'
+      wantsStartOf: (epoch) => {
+        const beganMs = clock.nowMs() - (clock.unixMs() - (epoch / EPOCHS_PER_S) * 1000)
         // Of all that is stored, what lies below the first that is held was not asked for.
         const wantedMs = begun.bornMs === Number.NEGATIVE_INFINITY ? this.#madeMs : begun.bornMs
         return beganMs >= wantedMs ? 'yes' : looksBack ? 'silently' : 'no'
