@@ -116,5 +116,7 @@ test('a question is answered over four relays that can read neither, and fails i
   assert.equal(await replier.exit, 3)
   const late = request(question, '--timeout', '2s')
   assert.equal(await late.exit, 4)
-  assert.deepEqual([late.out, late.err], ['', 'meshd: no answer came within 2000 ms\n'])
+  assert.equal(late.out, '')
+  // The node's own wait and that of its local API end in the same moment; either may tell.
+  assert.match(late.err, /^meshd: (no answer came within 2000 ms|\w+: nothing came back in time)\n$/)
 })
