@@ -53,6 +53,10 @@ class Desk {
   }
 }
 
+function deskByTheClock(unixMs: () => number): Desk {
+  return Object.assign(new Desk(), { book: newBook(OWN, () => 0.5, unixMs) })
+}
+
 test('what was learned can be chosen, and insists on its peer', () => {
   const desk = new Desk()
   assert.equal(desk.book.choose(0, false, ANY), null)
@@ -214,14 +218,7 @@ test('a full book makes room at the cost of the one who told most, never of thos
 
 test('a book full of peers that were found takes only another one that was, for the one not found for longest', () => {
   let unixMs = 1_000
-  const desk = new Desk()
-  Object.assign(desk, {
-    book: newBook(
-      OWN,
-      () => 0.5,
-      () => unixMs++,
-    ),
-  })
+  const desk = deskByTheClock(() => unixMs++)
   for (let number = 1; number <= BOOK_PEERS_MAX; number++) desk.found(1_000 + number, `192.0.2.1:${number}`)
   desk.found(1_001, '192.0.2.1:1')
   assert.equal(desk.learn(1, ['192.0.2.2:1']), false)
@@ -233,28 +230,14 @@ test('a book full of peers that were found takes only another one that was, for 
 
 test('who is found at one place under many identities pushes out nobody from elsewhere', () => {
   let unixMs = 1_000
-  const desk = new Desk()
-  Object.assign(desk, {
-    book: newBook(
-      OWN,
-      () => 0.5,
-      () => unixMs++,
-    ),
-  })
+  const desk = deskByTheClock(() => unixMs++)
   const elsewhere = ['198.51.100.1:1', '192.0.2.1:1', '[2001:db8:1::1]:1']
   for (const [index, text] of elsewhere.entries()) desk.found(index + 1, text)
   for (let number = 1; number <= BOOK_PEERS_MAX * 2; number++) desk.found(1_000 + number, `203.0.113.5:${number}`)
   assert.equal(desk.book.size, BOOK_PEERS_MAX)
   for (const [index] of elsewhere.entries()) assert.ok(desk.peers.includes(`peer-${index + 1}`))
   // Where no place has more than another, whoever was not found for longest gives way.
-  const wide = new Desk()
-  Object.assign(wide, {
-    book: newBook(
-      OWN,
-      () => 0.5,
-      () => unixMs++,
-    ),
-  })
+  const wide = deskByTheClock(() => unixMs++)
   for (let number = 1; number <= BOOK_PEERS_MAX + 1; number++) {
     wide.found(1_000 + number, `20.${number >> 8}.${number & 255}.1:1`)
   }
